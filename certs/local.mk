@@ -1,0 +1,1 @@
+# certs: sources and what may live here

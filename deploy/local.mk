@@ -1,0 +1,1 @@
+# deploy: sources and what may live here

@@ -1,0 +1,110 @@
+/* Memory of one request, wiped and dropped at once; see arena.h. */
+#include "proto/base/arena.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/wipe.h"
+
+enum { BLOCK_BYTES = 8192 - 64 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used;
+    size_t room;
+    alignas(max_align_t) uint8_t data[];
+};
+
+static struct arena_block *add_block(struct arena *a, size_t need)
+{
+    size_t room = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+    size_t total = sizeof(struct arena_block) + room;
+    if (total < room || a->used > a->cap || total > a->cap - a->used)
+        return NULL;
+    struct arena_block *b = malloc(total);
+    if (!b)
+        return NULL;
+    b->next = a->blocks;
+    b->used = 0;
+    b->room = room;
+    a->blocks = b;
+    a->used += total;
+    return b;
+}
+
+void *arena_alloc(struct arena *a, size_t len)
+{
+    const size_t align = alignof(max_align_t);
+    if (len > SIZE_MAX - align)
+        return NULL;
+    len = len ? (len + align - 1) & ~(align - 1) : align;
+    struct arena_block *b = a->blocks;
+    if (!b || b->room - b->used < len)
+        b = add_block(a, len);
+    if (!b)
+        return NULL;
+    void *p = b->data + b->used;
+    b->used += len;
+    return memset(p, 0, len);
+}
+
+void *arena_array(struct arena *a, size_t count, size_t each)
+{
+    size_t total;
+    return __builtin_mul_overflow(count, each, &total) ? NULL : arena_alloc(a, total);
+}
+
+struct bytes arena_copy(struct arena *a, struct bytes from)
+{
+    uint8_t *p = from.len < SIZE_MAX ? arena_alloc(a, from.len + 1) : NULL;
+    if (!p)
+        return BYTES_NONE;
+    if (from.len)
+        memcpy(p, from.data, from.len);
+    return bytes_of(p, from.len);
+}
+
+char *arena_fmt(struct arena *a, const char *fmt, ...)
+{
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int need = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    char *s = need < 0 ? NULL : arena_alloc(a, (size_t)need + 1);
+    if (s)
+        vsnprintf(s, (size_t)need + 1, fmt, again);
+    va_end(again);
+    return s;
+}
+
+static void block_free(struct arena *a, struct arena_block *b)
+{
+    a->used -= sizeof *b + b->room;
+    wipe(b->data, b->used);
+    free(b);
+}
+
+void arena_reset(struct arena *a)
+{
+    while (a->blocks && (a->blocks->next || a->blocks->room > BLOCK_BYTES)) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->next;
+        block_free(a, b);
+    }
+    if (a->blocks) {
+        wipe(a->blocks->data, a->blocks->used);
+        a->blocks->used = 0;
+    }
+}
+
+void arena_free(struct arena *a)
+{
+    while (a->blocks) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->next;
+        block_free(a, b);
+    }
+}

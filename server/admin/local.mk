@@ -1,0 +1,1 @@
+# server/admin: sources and what may live here

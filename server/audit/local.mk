@@ -1,0 +1,1 @@
+# server/audit: sources and what may live here

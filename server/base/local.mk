@@ -1,0 +1,5 @@
+# server/base: secrets, log, clock, config, the managed object. Knows proto only.
+noinst_LIBRARIES += server/base/libbase.a
+server_base_libbase_a_SOURCES = \
+	server/base/clock.c server/base/clock.h \
+	server/base/log.h server/base/object.h server/base/secret.h

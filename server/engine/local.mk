@@ -1,0 +1,1 @@
+# server/engine: sources and what may live here

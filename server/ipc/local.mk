@@ -1,0 +1,1 @@
+# server/ipc: sources and what may live here

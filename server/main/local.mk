@@ -1,0 +1,1 @@
+# server/main: sources and what may live here

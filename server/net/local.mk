@@ -1,0 +1,1 @@
+# server/net: sources and what may live here

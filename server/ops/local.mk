@@ -1,0 +1,1 @@
+# server/ops: sources and what may live here

@@ -1,0 +1,1 @@
+# server/policy: sources and what may live here

@@ -1,0 +1,1 @@
+# server/process: sources and what may live here

@@ -1,0 +1,1 @@
+# server/vault: sources and what may live here

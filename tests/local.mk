@@ -1,0 +1,1 @@
+# tests: sources and what may live here
