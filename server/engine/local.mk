@@ -1,1 +1,1 @@
-# server/engine: sources and what may live here
+# server/engine: the way of a request. Knows ops, policy, audit, db and the vault's client.

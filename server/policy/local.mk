@@ -1,1 +1,3 @@
-# server/policy: sources and what may live here
+# server/policy: decisions, from facts to yes or no. Knows proto and server/base only.
+noinst_LIBRARIES += server/policy/libpolicy.a
+server_policy_libpolicy_a_SOURCES = server/policy/policy.c server/policy/policy.h
