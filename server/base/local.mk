@@ -2,4 +2,7 @@
 noinst_LIBRARIES += server/base/libbase.a
 server_base_libbase_a_SOURCES = \
 	server/base/clock.c server/base/clock.h \
-	server/base/log.h server/base/object.h server/base/secret.h
+	server/base/log.h \
+	server/base/object.c server/base/object.h \
+	server/base/pool.c server/base/pool.h \
+	server/base/secret.c server/base/secret.h

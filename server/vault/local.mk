@@ -1,1 +1,1 @@
-# server/vault: sources and what may live here
+# server/vault: the vault's service, wire and stub. Knows ipc and base only; no SQL, no network.
