@@ -2,7 +2,9 @@
 noinst_LIBRARIES += server/base/libbase.a
 server_base_libbase_a_SOURCES = \
 	server/base/clock.c server/base/clock.h \
-	server/base/log.h \
+	server/base/config.c server/base/config.h server/base/config.def \
+	server/base/config_read.c server/base/config_value.h \
+	server/base/log.c server/base/log.h \
 	server/base/object.c server/base/object.h \
 	server/base/pool.c server/base/pool.h \
 	server/base/secret.c server/base/secret.h
