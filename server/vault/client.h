@@ -20,7 +20,7 @@ struct vault_client_config {
 rc_t vault_client_new(struct event_base *base, const struct vault_client_config *cfg,
                       struct vault_client **out);
 /* Ends all calls with RC_UNAVAILABLE (their callbacks run), closes the channel, frees. */
-void vault_client_free(struct vault_client **client);
+void vault_client_free(struct vault_client *client);
 /*
  * Takes over a new channel (a stream socket; made non-blocking here) after start or a restart of the
  * vault; -1 for none. Calls in flight on the old one end with RC_UNAVAILABLE from the loop, not from in

@@ -1,1 +1,14 @@
-# server/vault: the vault's service, wire and stub. Knows ipc and base only; no SQL, no network.
+# server/vault: the vault's service (libvault), its wire and the stub for its callers (libvaultclient).
+# Knows ipc and base only; no SQL, no network. crypto/ and tpm/ are the only doors to OpenSSL.
+noinst_LIBRARIES += server/vault/libvaultclient.a
+server_vault_libvaultclient_a_SOURCES = \
+	server/vault/call.def server/vault/call_sync.c \
+	server/vault/client.c server/vault/client.h \
+	server/vault/record.h server/vault/wire.c server/vault/wire.h
+
+noinst_LIBRARIES += server/vault/libvault.a
+server_vault_libvault_a_SOURCES = \
+	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \
+	server/vault/crypto/heap.c server/vault/crypto/heap.h \
+	server/vault/envelope.c server/vault/envelope.h
+EXTRA_DIST += server/vault/FORMATS.md

@@ -21,6 +21,7 @@ enum vault_op {
     VAULT_ADMIN_INIT = 32, /* make the hierarchy on this TPM; answers the request to be signed, or all rows */
     VAULT_ADMIN_APPROVE,   /* bring the signed response; answers the rows to be stored */
     VAULT_ADMIN_RECOVER,   /* the new node's request for a recovery, or the restore itself */
+    VAULT_OP_END,
 };
 
 /* One call of a worker. Only the fields that the operation names are read. */

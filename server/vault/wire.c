@@ -1,0 +1,277 @@
+/* The vault's calls and replies as frames; see wire.h. Knows layouts only: no key, no socket, no clock. */
+#include "server/vault/wire.h"
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    uint32_t from;
+    uint32_t max_in;
+} calls[VAULT_OP_END] = {
+#define CALL(op, handler, who, max) [op] = {#op, who, max},
+#include "server/vault/call.def"
+#undef CALL
+};
+/* clang-format on */
+
+bool vault_call_allowed(uint16_t code, enum vault_peer peer, uint32_t len)
+{
+    return code < VAULT_OP_END && (calls[code].from & (uint32_t)peer) != 0 && len <= calls[code].max_in;
+}
+
+const char *vault_op_name(unsigned op)
+{
+    return op < VAULT_OP_END && calls[op].name ? calls[op].name : "unknown";
+}
+
+static rc_t put_control(struct buf *out, const struct control *c)
+{
+    uint8_t raw[CONTROL_BYTES];
+    control_encode(c, raw);
+    return buf_add(out, raw, sizeof raw);
+}
+
+static rc_t put_fields(struct buf *out, const struct vault_call *call)
+{
+    switch (call->op) {
+    case VAULT_GENERATE:
+        TRY(buf_add_be64(out, call->domain));
+        return put_control(out, &call->control);
+    case VAULT_REGISTER:
+        TRY(buf_add_be64(out, call->domain));
+        TRY(put_control(out, &call->control));
+        TRY(buf_add_be32(out, call->key_format));
+        return buf_add_bytes(out, call->material);
+    case VAULT_GET:
+        TRY(buf_add_be64(out, call->domain));
+        TRY(put_control(out, &call->control));
+        TRY(buf_add(out, call->mac, sizeof call->mac));
+        return buf_add_bytes(out, call->material);
+    case VAULT_TRANSITION:
+        TRY(buf_add_be64(out, call->domain));
+        TRY(put_control(out, &call->control));
+        TRY(buf_add(out, call->mac, sizeof call->mac));
+        return put_control(out, &call->next);
+    case VAULT_UNSEAL:
+        return buf_add_bytes(out, call->hierarchy);
+    case VAULT_STATUS:
+        return RC_OK;
+    case VAULT_ADMIN_INIT:
+    case VAULT_ADMIN_APPROVE:
+    case VAULT_ADMIN_RECOVER:
+        return buf_add_bytes(out, call->body);
+    case VAULT_OP_END:
+        break;
+    }
+    return RC_INVALID_FIELD;
+}
+
+static size_t variable_len(const struct vault_call *call)
+{
+    switch (call->op) {
+    case VAULT_REGISTER:
+    case VAULT_GET:
+        return call->material.len;
+    case VAULT_UNSEAL:
+        return call->hierarchy.len;
+    case VAULT_ADMIN_INIT:
+    case VAULT_ADMIN_APPROVE:
+    case VAULT_ADMIN_RECOVER:
+        return call->body.len;
+    default:
+        return 0;
+    }
+}
+
+rc_t vault_call_write(struct frame_writer *w, uint64_t id, const struct vault_call *call)
+{
+    unsigned op = (unsigned)call->op;
+    if (op >= VAULT_OP_END || !calls[op].name)
+        return RC_INVALID_FIELD;
+    size_t variable = variable_len(call), mark;
+    if (variable > calls[op].max_in)
+        return RC_TOO_LARGE;
+    TRY(frame_open(w, (uint16_t)op, id, WIRE_TRANSITION_BYTES + variable, &mark));
+    rc_t rc = put_fields(&w->out, call);
+    if (rc == RC_OK && w->out.len - mark - FRAME_HEADER_BYTES > calls[op].max_in)
+        rc = RC_TOO_LARGE;
+    if (rc != RC_OK) {
+        frame_undo(w, mark);
+        return rc;
+    }
+    frame_close(w, mark, RC_OK);
+    return RC_OK;
+}
+
+/* A cursor over one payload: each step checks what is left before it moves. */
+struct cursor {
+    const uint8_t *p;
+    size_t left;
+};
+
+static rc_t take(struct cursor *in, size_t len, const uint8_t **out)
+{
+    if (len > in->left)
+        return RC_PROTOCOL;
+    *out = in->p;
+    in->p += len;
+    in->left -= len;
+    return RC_OK;
+}
+
+static rc_t take_u32(struct cursor *in, uint32_t *out)
+{
+    const uint8_t *p;
+    TRY(take(in, 4, &p));
+    *out = load_be32(p);
+    return RC_OK;
+}
+
+static rc_t take_u64(struct cursor *in, uint64_t *out)
+{
+    const uint8_t *p;
+    TRY(take(in, 8, &p));
+    *out = load_be64(p);
+    return RC_OK;
+}
+
+static rc_t take_control(struct cursor *in, struct control *out)
+{
+    const uint8_t *p;
+    TRY(take(in, CONTROL_BYTES, &p));
+    return control_decode(bytes_of(p, CONTROL_BYTES), out) == RC_OK ? RC_OK : RC_PROTOCOL;
+}
+
+static rc_t take_raw(struct cursor *in, uint8_t *out, size_t len)
+{
+    const uint8_t *p;
+    TRY(take(in, len, &p));
+    memcpy(out, p, len);
+    return RC_OK;
+}
+
+static struct bytes take_rest(struct cursor *in)
+{
+    struct bytes rest = bytes_of(in->p, in->left);
+    in->p += in->left;
+    in->left = 0;
+    return rest;
+}
+
+static rc_t take_fields(struct cursor *in, struct vault_call *out)
+{
+    switch (out->op) {
+    case VAULT_GENERATE:
+        TRY(take_u64(in, &out->domain));
+        return take_control(in, &out->control);
+    case VAULT_REGISTER:
+        TRY(take_u64(in, &out->domain));
+        TRY(take_control(in, &out->control));
+        TRY(take_u32(in, &out->key_format));
+        out->material = take_rest(in);
+        return RC_OK;
+    case VAULT_GET:
+        TRY(take_u64(in, &out->domain));
+        TRY(take_control(in, &out->control));
+        TRY(take_raw(in, out->mac, sizeof out->mac));
+        out->material = take_rest(in);
+        return RC_OK;
+    case VAULT_TRANSITION:
+        TRY(take_u64(in, &out->domain));
+        TRY(take_control(in, &out->control));
+        TRY(take_raw(in, out->mac, sizeof out->mac));
+        return take_control(in, &out->next);
+    case VAULT_UNSEAL:
+        out->hierarchy = take_rest(in);
+        return RC_OK;
+    case VAULT_STATUS:
+        return RC_OK;
+    case VAULT_ADMIN_INIT:
+    case VAULT_ADMIN_APPROVE:
+    case VAULT_ADMIN_RECOVER:
+        out->body = take_rest(in);
+        return RC_OK;
+    case VAULT_OP_END:
+        break;
+    }
+    return RC_PROTOCOL;
+}
+
+rc_t vault_call_read(const struct frame *frame, struct vault_call *out)
+{
+    if (frame->rc != 0)
+        return RC_PROTOCOL;
+    struct cursor in = {frame->payload.data, frame->payload.len};
+    *out = (struct vault_call){.op = (enum vault_op)frame->code};
+    TRY(take_fields(&in, out));
+    return in.left == 0 ? RC_OK : RC_PROTOCOL;
+}
+
+static rc_t put_answer(struct buf *out, enum vault_op op, const struct vault_reply *r)
+{
+    if (r->rc != RC_OK)
+        return buf_add_bytes(out, r->status);
+    switch (op) {
+    case VAULT_GENERATE:
+    case VAULT_REGISTER:
+        TRY(buf_add(out, r->mac, sizeof r->mac));
+        TRY(buf_add(out, r->digest, sizeof r->digest));
+        TRY(buf_add_be32(out, r->key_format));
+        return buf_add_bytes(out, r->envelope);
+    case VAULT_GET:
+        TRY(buf_add_be32(out, r->key_format));
+        return buf_add_bytes(out, r->plain);
+    case VAULT_TRANSITION:
+        return buf_add(out, r->mac, sizeof r->mac);
+    default:
+        return buf_add_bytes(out, r->status);
+    }
+}
+
+rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id, const struct vault_reply *reply)
+{
+    size_t mark;
+    TRY(frame_open(w, (uint16_t)op, id, 128 + reply->envelope.len + reply->plain.len + reply->status.len,
+                   &mark));
+    rc_t rc = put_answer(&w->out, op, reply);
+    if (rc != RC_OK) {
+        frame_undo(w, mark);
+        return rc;
+    }
+    frame_close(w, mark, reply->rc);
+    return RC_OK;
+}
+
+rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out)
+{
+    if (frame->rc >= RC_COUNT)
+        return RC_PROTOCOL;
+    struct cursor in = {frame->payload.data, frame->payload.len};
+    *out = (struct vault_reply){.rc = (rc_t)frame->rc};
+    enum vault_op op = out->rc == RC_OK ? (enum vault_op)frame->code : VAULT_STATUS;
+    switch (op) {
+    case VAULT_GENERATE:
+    case VAULT_REGISTER:
+        TRY(take_raw(&in, out->mac, sizeof out->mac));
+        TRY(take_raw(&in, out->digest, sizeof out->digest));
+        TRY(take_u32(&in, &out->key_format));
+        out->envelope = take_rest(&in);
+        break;
+    case VAULT_GET:
+        TRY(take_u32(&in, &out->key_format));
+        out->plain = take_rest(&in);
+        break;
+    case VAULT_TRANSITION:
+        TRY(take_raw(&in, out->mac, sizeof out->mac));
+        break;
+    default:
+        out->status = take_rest(&in);
+        break;
+    }
+    return in.left == 0 ? RC_OK : RC_PROTOCOL;
+}
+
+bool vault_reply_fits(uint16_t code, uint32_t len, void *arg)
+{
+    (void)arg;
+    return code < VAULT_OP_END && calls[code].name && len <= VAULT_REPLY_MAX;
+}
