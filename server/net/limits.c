@@ -1,0 +1,284 @@
+/* Shared counts of connections and rates of handshakes; see limits.h. */
+#include "server/net/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BUCKETS = 1024, /* of a section's table, by kind */
+    WAYS = 16,      /* slots of a bucket: with 4,096 keys a bucket holds 4 on the average */
+    RATE_BUCKETS = 1024,
+    MAGIC = 0x48464C31, /* "HFL1": the layout below */
+};
+
+/* Written by one worker only; `key` 0 is a free slot, and a slot whose count is 0 may be taken. */
+struct slot {
+    _Atomic uint64_t key;
+    _Atomic uint32_t count;
+    uint32_t unused;
+};
+
+struct section {
+    _Atomic uint32_t connections;
+    uint32_t unused[15];
+    struct slot slots[LIMITS_KINDS][BUCKETS][WAYS];
+};
+
+/* Written by all. `free_at`: when the address has its whole burst again, microseconds. */
+struct rate {
+    _Atomic uint64_t key;
+    _Atomic int64_t free_at;
+};
+
+struct shared {
+    uint32_t magic;
+    uint32_t size;
+    uint8_t seed[16]; /* of the keyed hash */
+    uint8_t unused[40];
+    struct rate rates[RATE_BUCKETS][WAYS];
+    struct section sections[LIMITS_WORKERS];
+};
+
+struct limits {
+    struct shared *shared;
+    struct section *own;
+    struct limits_settings set;
+};
+
+/* SipHash-2-4 (Aumasson, Bernstein): nobody outside can choose names that fall together. */
+static uint64_t rotate(uint64_t v, unsigned by)
+{
+    return v << by | v >> (64 - by);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1], v[1] = rotate(v[1], 13) ^ v[0], v[0] = rotate(v[0], 32);
+    v[2] += v[3], v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] += v[3], v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
+}
+
+static uint64_t key_hash(const struct limits *limits, struct bytes key)
+{
+    uint64_t k0 = load_be64(limits->shared->seed), k1 = load_be64(limits->shared->seed + 8);
+    uint64_t v[4] = {k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261,
+                     k1 ^ 0x7465646279746573};
+    uint64_t last = (uint64_t)key.len << 56;
+    while (key.len >= 8) {
+        uint64_t m;
+        memcpy(&m, key.data, 8);
+        v[3] ^= m, sip_round(v), sip_round(v), v[0] ^= m;
+        key.data += 8, key.len -= 8;
+    }
+    for (size_t i = 0; i < key.len; i++)
+        last |= (uint64_t)key.data[i] << (8 * i);
+    v[3] ^= last, sip_round(v), sip_round(v), v[0] ^= last;
+    v[2] ^= 0xff;
+    sip_round(v), sip_round(v), sip_round(v), sip_round(v);
+    uint64_t h = v[0] ^ v[1] ^ v[2] ^ v[3];
+    return h ? h : 1;
+}
+
+rc_t limits_make(int *fd_out)
+{
+    struct {
+        uint32_t magic, size;
+        uint8_t seed[16];
+    } head = {MAGIC, (uint32_t)sizeof(struct shared), {0}};
+    if (getrandom(head.seed, sizeof head.seed, 0) != (ssize_t)sizeof head.seed)
+        return RC_IO;
+    int fd = memfd_create("holdfast-limits", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return RC_IO;
+    if (ftruncate(fd, (off_t)sizeof(struct shared)) != 0 ||
+        pwrite(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+        close(fd);
+        return RC_IO;
+    }
+    *fd_out = fd;
+    return RC_OK;
+}
+
+rc_t limits_map(int fd, unsigned worker, struct limits **out)
+{
+    struct stat st;
+    if (worker >= LIMITS_WORKERS || fstat(fd, &st) != 0 ||
+        st.st_size != (off_t)sizeof(struct shared))
+        return RC_BAD_LENGTH;
+    struct limits *limits = calloc(1, sizeof *limits);
+    if (!limits)
+        return RC_NO_MEMORY;
+    void *map = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        free(limits);
+        return RC_NO_MEMORY;
+    }
+    limits->shared = map;
+    limits->own = &limits->shared->sections[worker];
+    limits->set = LIMITS_DEFAULT;
+    if (limits->shared->magic != MAGIC || limits->shared->size != sizeof(struct shared)) {
+        limits_unmap(&limits);
+        return RC_BAD_LENGTH;
+    }
+    *out = limits;
+    return RC_OK;
+}
+
+void limits_unmap(struct limits **limits)
+{
+    if (!*limits)
+        return;
+    munmap((*limits)->shared, sizeof(struct shared));
+    free(*limits);
+    *limits = NULL;
+}
+
+void limits_set(struct limits *limits, const struct limits_settings *settings)
+{
+    limits->set = *settings;
+}
+
+void limits_clear_worker(struct limits *limits, unsigned worker)
+{
+    if (worker >= LIMITS_WORKERS)
+        return;
+    struct section *section = &limits->shared->sections[worker];
+    struct slot *slots = &section->slots[0][0][0];
+    atomic_store(&section->connections, 0);
+    for (size_t i = 0; i < (size_t)LIMITS_KINDS * BUCKETS * WAYS; i++)
+        if (atomic_load(&slots[i].key)) { /* looks first: pages never used stay unused */
+            atomic_store(&slots[i].count, 0);
+            atomic_store(&slots[i].key, 0);
+        }
+}
+
+uint64_t limits_node_connections(const struct limits *limits)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < LIMITS_WORKERS; i++)
+        sum += atomic_load_explicit(&limits->shared->sections[i].connections, memory_order_relaxed);
+    return sum;
+}
+
+rc_t limits_connection_add(struct limits *limits)
+{
+    uint32_t own = atomic_load(&limits->own->connections);
+    if (limits->set.worker_connections && own >= limits->set.worker_connections)
+        return RC_BUSY;
+    /* Counted first and looked at afterwards, so that two workers never both take the last place.
+     */
+    atomic_store(&limits->own->connections, own + 1);
+    if (limits->set.node_connections &&
+        limits_node_connections(limits) > limits->set.node_connections) {
+        atomic_store(&limits->own->connections, own);
+        return RC_BUSY;
+    }
+    return RC_OK;
+}
+
+void limits_connection_drop(struct limits *limits)
+{
+    uint32_t own = atomic_load(&limits->own->connections);
+    if (own)
+        atomic_store(&limits->own->connections, own - 1);
+}
+
+static struct slot *bucket_of(struct section *section, enum limits_kind kind, uint64_t hash)
+{
+    return section->slots[kind][hash % BUCKETS];
+}
+
+static struct slot *slot_find(struct slot *bucket, uint64_t hash)
+{
+    for (size_t i = 0; i < WAYS; i++)
+        if (atomic_load_explicit(&bucket[i].key, memory_order_acquire) == hash)
+            return &bucket[i];
+    return NULL;
+}
+
+/* The own slot of this key, taken when there is none. NULL: the bucket is full of others. */
+static struct slot *slot_take(struct slot *bucket, uint64_t hash)
+{
+    struct slot *slot = slot_find(bucket, hash);
+    for (size_t i = 0; !slot && i < WAYS; i++)
+        if (atomic_load(&bucket[i].count) == 0) {
+            slot = &bucket[i];
+            atomic_store_explicit(&slot->key, hash, memory_order_release);
+        }
+    return slot;
+}
+
+rc_t limits_add(struct limits *limits, enum limits_kind kind, struct bytes key)
+{
+    unsigned most = kind == LIMITS_IDENTITY ? limits->set.identity_connections
+                                            : limits->set.address_connections;
+    uint64_t hash = key_hash(limits, key), sum = 0;
+    struct slot *own = slot_take(bucket_of(limits->own, kind, hash), hash);
+    if (!own)
+        return RC_BUSY;
+    /* As above: counted first. Two at the last place may both be refused, never both be let in. */
+    atomic_fetch_add(&own->count, 1);
+    for (size_t i = 0; most && i < LIMITS_WORKERS; i++) {
+        struct slot *slot = slot_find(bucket_of(&limits->shared->sections[i], kind, hash), hash);
+        sum += slot ? atomic_load(&slot->count) : 0;
+    }
+    if (most && sum > most) {
+        atomic_fetch_sub(&own->count, 1);
+        return RC_BUSY;
+    }
+    return RC_OK;
+}
+
+void limits_drop(struct limits *limits, enum limits_kind kind, struct bytes key)
+{
+    uint64_t hash = key_hash(limits, key);
+    struct slot *own = slot_find(bucket_of(limits->own, kind, hash), hash);
+    if (own && atomic_load(&own->count))
+        atomic_fetch_sub(&own->count, 1);
+}
+
+/* The word of this address: its own, else one that rests, else the one nearest to rest. */
+static struct rate *rate_take(struct limits *limits, uint64_t hash)
+{
+    struct rate *bucket = limits->shared->rates[hash % RATE_BUCKETS], *best = NULL;
+    int64_t best_at = INT64_MAX;
+    for (size_t i = 0; i < WAYS; i++) {
+        if (atomic_load(&bucket[i].key) == hash)
+            return &bucket[i];
+        int64_t at = atomic_load(&bucket[i].free_at);
+        if (at < best_at)
+            best = &bucket[i], best_at = at;
+    }
+    if (best) {
+        atomic_store(&best->free_at, 0);
+        atomic_store(&best->key, hash);
+    }
+    return best;
+}
+
+/* Generic cell rate algorithm: one word says all, so one compare-and-swap does it. */
+rc_t limits_handshake(struct limits *limits, struct bytes address, int64_t now_us)
+{
+    if (!limits->set.handshakes_per_s)
+        return RC_OK;
+    int64_t step = 1000000 / limits->set.handshakes_per_s;
+    int64_t burst = step * (limits->set.handshake_burst ? limits->set.handshake_burst : 1);
+    struct rate *rate = rate_take(limits, key_hash(limits, address));
+    if (!rate)
+        return RC_OK;
+    int64_t was = atomic_load(&rate->free_at), next;
+    do {
+        next = (was > now_us ? was : now_us) + step;
+        if (next - now_us > burst)
+            return RC_BUSY;
+    } while (!atomic_compare_exchange_weak(&rate->free_at, &was, next));
+    return RC_OK;
+}
