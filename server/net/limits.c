@@ -1,4 +1,6 @@
 /* Shared counts of connections and rates of handshakes; see limits.h. */
+#define _GNU_SOURCE
+
 #include "server/net/limits.h"
 
 #include <errno.h>

@@ -14,7 +14,7 @@
 #include "proto/base/bytes.h"
 #include "proto/base/rc.h"
 
-enum { LIMITS_WORKERS = 32 }; /* sections: most workers of one node */
+enum { LIMITS_WORKERS = 64 }; /* sections: most workers of one node */
 
 struct limits;
 

@@ -32,22 +32,35 @@ struct net_engine net_engine_real(struct engine *engine);
 struct net_settings {
     unsigned handshake_ms; /* TLS handshake, and then login; default 10 s */
     unsigned request_ms;   /* first byte of a request to its last; default 30 s */
+    unsigned request_rate; /* least bytes a second of a request, after 2 s; default 1024; 0: none */
     unsigned idle_ms;      /* nothing under way; default 600 s */
     unsigned unread_ms;    /* an answer not taken by the peer; default 30 s */
     unsigned linger_ms;    /* wait for the peer's end after ours; default 2 s */
     unsigned drain_ms;     /* net_drain() to the last close; default 30 s */
-    unsigned
-        recheck_ms; /* each open connection is checked again within; default 30 s, at most 60 s */
-    size_t request_bytes;     /* longest request; default 1 MiB */
-    unsigned in_flight;       /* requests of one connection in the engine; default 16 */
-    size_t high_water;        /* bytes under way for one connection before reading stops; 256 kB */
-    unsigned accept_batch;    /* connections accepted in one turn; default 16 */
+    unsigned recheck_ms;   /* each open connection is checked again within; default 60 s */
+    size_t request_bytes;  /* longest request; default 1 MiB */
+    unsigned in_flight;    /* requests of one connection in the engine; default 16 */
+    size_t high_water;     /* bytes under way for one connection before reading stops; 256 kB */
+    unsigned accept_batch; /* connections accepted in one turn; default 16 */
     unsigned handshake_batch; /* handshake steps in one turn; default 4 */
+    unsigned failures_logged; /* failed handshakes logged in a second, then a count; default 10 */
 };
 
 #define NET_SETTINGS_DEFAULT                                                                       \
-    ((struct net_settings){10000, 30000, 600000, 30000, 2000, 30000, 30000, 1u << 20, 16,          \
-                           256u * 1024, 16, 4})
+    ((struct net_settings){.handshake_ms = 10000,                                                  \
+                           .request_ms = 30000,                                                    \
+                           .request_rate = 1024,                                                   \
+                           .idle_ms = 600000,                                                      \
+                           .unread_ms = 30000,                                                     \
+                           .linger_ms = 2000,                                                      \
+                           .drain_ms = 30000,                                                      \
+                           .recheck_ms = 60000,                                                    \
+                           .request_bytes = 1u << 20,                                              \
+                           .in_flight = 16,                                                        \
+                           .high_water = 256u * 1024,                                              \
+                           .accept_batch = 16,                                                     \
+                           .handshake_batch = 4,                                                   \
+                           .failures_logged = 10})
 
 /* Counters since start. */
 struct net_stats {

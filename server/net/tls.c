@@ -33,7 +33,8 @@ static rc_t rules_set(SSL_CTX *ctx, const struct tls_settings *settings)
     SSL_CTX_sess_set_cache_size(ctx, settings->session_cache ? settings->session_cache : 1);
     SSL_CTX_set_timeout(ctx, (long)settings->session_seconds);
     bool ok = SSL_CTX_set_num_tickets(ctx, settings->session_cache ? 1 : 0) == 1 &&
-              SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+              SSL_CTX_set_min_proto_version(ctx, settings->allow_tls12 ? TLS1_2_VERSION
+                                                                       : TLS1_3_VERSION) == 1 &&
               SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
               SSL_CTX_set_ciphersuites(ctx, SUITES_1_3) == 1 &&
               SSL_CTX_set_cipher_list(ctx, SUITES_1_2) == 1 &&

@@ -22,10 +22,12 @@ struct tls_material {
 
 struct tls_settings {
     unsigned session_cache;   /* sessions kept, default 2048; 0: no resumption */
+    bool allow_tls12;         /* default true; false: 1.3 only */
     unsigned session_seconds; /* life of a session, default 3600 */
 };
 
-#define TLS_SETTINGS_DEFAULT ((struct tls_settings){2048, 3600})
+#define TLS_SETTINGS_DEFAULT                                                                       \
+    ((struct tls_settings){.session_cache = 2048, .allow_tls12 = true, .session_seconds = 3600})
 
 /* Immutable, counted by references. */
 struct tls {
