@@ -4,4 +4,10 @@ proto_libproto_a_SOURCES = \
 	proto/base/arena.c proto/base/arena.h \
 	proto/base/buf.c proto/base/buf.h \
 	proto/base/bytes.h proto/base/wipe.h \
-	proto/base/rc.c proto/base/rc.h
+	proto/base/rc.c proto/base/rc.h \
+	proto/ttlv/node.h proto/ttlv/read.h proto/ttlv/write.h \
+	proto/kmip/tables.h proto/kmip/tags.def proto/kmip/enums.def proto/kmip/masks.def \
+	proto/kmip/reason.h \
+	proto/kmip/attribute.h proto/kmip/attr_json.h \
+	proto/kmip/struct.h proto/kmip/payload.def proto/kmip/operations.def \
+	proto/kmip/message.h
