@@ -2,6 +2,7 @@
 # Knows ipc and base only; no SQL, no network. crypto/ and tpm/ are the only doors to OpenSSL.
 noinst_LIBRARIES += server/vault/libvaultclient.a
 server_vault_libvaultclient_a_SOURCES = \
+	server/vault/admin.c server/vault/admin.h \
 	server/vault/call.def server/vault/call_sync.c \
 	server/vault/client.c server/vault/client.h \
 	server/vault/record.h server/vault/wire.c server/vault/wire.h
@@ -10,5 +11,7 @@ noinst_LIBRARIES += server/vault/libvault.a
 server_vault_libvault_a_SOURCES = \
 	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \
 	server/vault/crypto/heap.c server/vault/crypto/heap.h \
-	server/vault/envelope.c server/vault/envelope.h
+	server/vault/envelope.c server/vault/envelope.h \
+	server/vault/material.c server/vault/material.h \
+	server/vault/rules.c server/vault/rules.h
 EXTRA_DIST += server/vault/FORMATS.md

@@ -16,11 +16,7 @@ enum vault_op {
     VAULT_TRANSITION,   /* sign a new control record; wipes nothing itself: Destroy drops the row's envelope */
     VAULT_UNSEAL,       /* bring the key hierarchy; idempotent */
     VAULT_STATUS,       /* state and reasons, for `holdfast status` */
-    /* Ceremonies: answered only in a vault started with --admin (`holdfast init`, `recovery restore`);
-       their body and answer are the texts of server/vault/hierarchy.h and tpm/ceremony.h. */
-    VAULT_ADMIN_INIT = 32, /* make the hierarchy on this TPM; answers the request to be signed, or all rows */
-    VAULT_ADMIN_APPROVE,   /* bring the signed response; answers the rows to be stored */
-    VAULT_ADMIN_RECOVER,   /* the new node's request for a recovery, or the restore itself */
+    VAULT_ADMIN, /* a step of a ceremony (server/vault/admin.h); only in a vault started with --admin */
     VAULT_OP_END,
 };
 
@@ -35,7 +31,7 @@ struct vault_call {
     struct bytes material;         /* GET: envelope as loaded. REGISTER: plain key bytes (wiped after sending) */
     uint32_t key_format;           /* REGISTER: KMIP Key Format Type (bound into the envelope header) */
     struct bytes hierarchy;        /* UNSEAL: rows of the key hierarchy, encoded by hierarchy.h */
-    struct bytes body;             /* ADMIN_*: the ceremony's input */
+    struct bytes body;             /* ADMIN: the step's input, admin_request_encode() */
 };
 
 struct vault_reply {
@@ -45,8 +41,8 @@ struct vault_reply {
     struct bytes plain;             /* GET: key bytes; the receiver wipes them */
     uint32_t key_format;            /* GET, GENERATE */
     uint8_t digest[32];             /* GENERATE, REGISTER: SHA-256 of the plain bytes (KMIP Digest) */
-    struct bytes status;            /* STATUS: JSON text; UNSEAL: new rows to be stored, if any; ADMIN_*:
-                                       the ceremony's answer, or, with another rc, a sentence for people */
+    struct bytes status;            /* STATUS: JSON text; UNSEAL: empty; ADMIN: the step's answer, to be read with
+                                       admin_answer_decode(). With any rc but RC_OK: a sentence for people, or empty */
 };
 
 #endif

@@ -55,9 +55,7 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
         return buf_add_bytes(out, call->hierarchy);
     case VAULT_STATUS:
         return RC_OK;
-    case VAULT_ADMIN_INIT:
-    case VAULT_ADMIN_APPROVE:
-    case VAULT_ADMIN_RECOVER:
+    case VAULT_ADMIN:
         return buf_add_bytes(out, call->body);
     case VAULT_OP_END:
         break;
@@ -73,9 +71,7 @@ static size_t variable_len(const struct vault_call *call)
         return call->material.len;
     case VAULT_UNSEAL:
         return call->hierarchy.len;
-    case VAULT_ADMIN_INIT:
-    case VAULT_ADMIN_APPROVE:
-    case VAULT_ADMIN_RECOVER:
+    case VAULT_ADMIN:
         return call->body.len;
     default:
         return 0;
@@ -185,9 +181,7 @@ static rc_t take_fields(struct cursor *in, struct vault_call *out)
         return RC_OK;
     case VAULT_STATUS:
         return RC_OK;
-    case VAULT_ADMIN_INIT:
-    case VAULT_ADMIN_APPROVE:
-    case VAULT_ADMIN_RECOVER:
+    case VAULT_ADMIN:
         out->body = take_rest(in);
         return RC_OK;
     case VAULT_OP_END:
