@@ -178,11 +178,12 @@ rc_t config_parse(struct bytes text, const char *file, struct config *out, struc
         return RC_INTERNAL;
     bad = ini_parse_stream(next_line, &r, on_option, &r);
     settle(&r);
-    if (bad > 0)
+    if (bad > 0 && !r.problems)
         tell(&r, (unsigned)bad, "is neither [section], name = value nor a comment; correct it");
     if (bad < 0)
         return RC_NO_MEMORY;
-    check_whole(&r);
+    if (!r.problems)
+        check_whole(&r);
     if (r.problems > CONFIG_PROBLEMS_MAX)
         (void)buf_add_fmt(problems, "%s: and %u problems more\n", file,
                           r.problems - CONFIG_PROBLEMS_MAX);
