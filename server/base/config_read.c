@@ -178,12 +178,11 @@ rc_t config_parse(struct bytes text, const char *file, struct config *out, struc
         return RC_INTERNAL;
     bad = ini_parse_stream(next_line, &r, on_option, &r);
     settle(&r);
-    if (bad > 0 && !r.problems)
+    if (bad > 0)
         tell(&r, (unsigned)bad, "is neither [section], name = value nor a comment; correct it");
     if (bad < 0)
         return RC_NO_MEMORY;
-    if (!r.problems)
-        check_whole(&r);
+    check_whole(&r);
     if (r.problems > CONFIG_PROBLEMS_MAX)
         (void)buf_add_fmt(problems, "%s: and %u problems more\n", file,
                           r.problems - CONFIG_PROBLEMS_MAX);

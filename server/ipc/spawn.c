@@ -58,7 +58,7 @@ static bool reset_signals(void)
 }
 
 /* First all sources out of the way of all targets, then each to its place, then the rest closed. */
-static bool place_fds(const struct spawn *s, int *report)
+static bool place_fds(const struct spawn *s, int *report, int *program)
 {
     int from[SPAWN_FDS_MAX];
     int above = (int)s->fd_count + 16;
@@ -66,6 +66,8 @@ static bool place_fds(const struct spawn *s, int *report)
     *report = fcntl(*report, F_DUPFD_CLOEXEC, above);
     if (*report < 0)
         return false;
+    if (*program >= 0)
+        *program = fcntl(*program, F_DUPFD_CLOEXEC, above);
     for (unsigned i = 0; i < s->fd_count; i++) {
         int src = s->fds[i] >= 0 ? s->fds[i] : open("/dev/null", O_RDWR | O_CLOEXEC);
         from[i] = src < 0 ? -1 : fcntl(src, F_DUPFD_CLOEXEC, above);
@@ -107,15 +109,17 @@ static bool set_user(const struct spawn *s)
 }
 
 static void __attribute__((noreturn))
-child(const struct spawn *s, const char *const *environment, pid_t parent, int report)
+child(const struct spawn *s, const char *const *environment, pid_t parent, int report, int program)
 {
+    char *const *argv = (char *const *)(uintptr_t)s->argv;
+    char *const *env = (char *const *)(uintptr_t)environment;
     enum step step = STEP_SIGNALS;
     int told[2];
 
     if (!reset_signals())
         goto failed;
     step = STEP_FDS;
-    if (!place_fds(s, &report))
+    if (!place_fds(s, &report, &program))
         goto failed;
     step = STEP_LIMITS;
     if (!set_limits(s))
@@ -127,8 +131,12 @@ child(const struct spawn *s, const char *const *environment, pid_t parent, int r
     if (!s->outlives && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent))
         goto failed;
     step = STEP_EXEC;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-        execve(s->path, (char *const *)(uintptr_t)s->argv, (char *const *)(uintptr_t)environment);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
+        execve(s->path, argv, env);
+        /* The new user may not enter the folder (a build tree in somebody's home): by descriptor. */
+        if (errno == EACCES && program >= 0)
+            (void)syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);
+    }
 failed:
     told[0] = (int)step;
     told[1] = errno;
@@ -148,7 +156,7 @@ static rc_t fail(enum step step, int error, int *error_out, const char **step_ou
 rc_t spawn_start(const struct spawn *s, pid_t *pid_out, int *error_out, const char **step_out)
 {
     const char *environment[ENV_MAX];
-    int report[2], told[2];
+    int report[2], told[2], program;
     pid_t parent = getpid(), pid;
     sigset_t all, before;
     ssize_t n;
@@ -158,13 +166,16 @@ rc_t spawn_start(const struct spawn *s, pid_t *pid_out, int *error_out, const ch
     make_environment(s, environment);
     if (pipe2(report, O_CLOEXEC))
         return fail(STEP_PIPE, errno, error_out, step_out);
+    program = open(s->path, O_PATH | O_CLOEXEC);
     /* No handler of ours may run in the child before its signals are reset. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
     pid = fork();
     if (pid == 0)
-        child(s, environment, parent, report[1]);
+        child(s, environment, parent, report[1], program);
     told[1] = errno;
+    if (program >= 0)
+        close(program);
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(report[1]);
     if (pid < 0) {

@@ -1,1 +1,8 @@
-# server/main: sources and what may live here
+# server/main: wiring only: one file for each program.
+sbin_PROGRAMS += server/main/holdfastd
+server_main_holdfastd_SOURCES = server/main/holdfastd.c
+server_main_holdfastd_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DSYSCONFDIR='"$(sysconfdir)/holdfast"' -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
+server_main_holdfastd_LDADD = \
+	server/process/libprocess.a server/net/libnet.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
+	$(EVENT_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS)

@@ -78,7 +78,10 @@ struct net_config {
 };
 
 rc_t net_new(const struct net_config *config, struct net **out);
-/* Closes all connections at once (requests are abandoned), then frees. */
+/*
+ * Closes all connections at once (requests are abandoned), then frees. Logins may still be under
+ * way: call engine_close() next, before the loop runs again.
+ */
 void net_free(struct net **net);
 /*
  * New rules and keys (holds a reference). Connections to come use them; open ones are checked

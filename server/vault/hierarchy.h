@@ -26,6 +26,7 @@ struct hierarchy_node {
     uint64_t approval;       /* value of the approval counter that use_policy was computed for */
     struct bytes use_policy; /* 32 bytes: the approved policy digest */
     struct bytes use_sig;    /* 64 bytes: r | s, by AUTH over SHA-256(use_policy | reference) */
+    struct bytes nv_auth;    /* 48 bytes: nonce | the counters' authorisation under a key from CS */
 };
 
 /* One cluster root. Key: id. */
@@ -81,9 +82,9 @@ struct hierarchy {
 
 /* Limits of the encoding, checked both ways. */
 enum {
-    HIERARCHY_FIELD_MAX = 8192,     /* bytes of one byte field */
-    HIERARCHY_ROWS_MAX = 16384,     /* rows of one table */
-    HIERARCHY_BYTES_MAX = 16 << 20, /* the whole encoding */
+    HIERARCHY_FIELD_MAX = 8192,    /* bytes of one byte field */
+    HIERARCHY_ROWS_MAX = 16384,    /* rows of one table */
+    HIERARCHY_BYTES_MAX = 4 << 20, /* the whole encoding */
 };
 
 /* Appends the rows to `out`. RC_TOO_LARGE past a limit, RC_NO_MEMORY. */

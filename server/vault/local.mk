@@ -15,3 +15,4 @@ server_vault_libvault_a_SOURCES = \
 	server/vault/material.c server/vault/material.h \
 	server/vault/rules.c server/vault/rules.h
 EXTRA_DIST += server/vault/FORMATS.md
+include server/vault/tpm/local.mk
