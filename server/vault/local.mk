@@ -9,10 +9,16 @@ server_vault_libvaultclient_a_SOURCES = \
 
 noinst_LIBRARIES += server/vault/libvault.a
 server_vault_libvault_a_SOURCES = \
+	server/vault/calls.c \
 	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \
 	server/vault/crypto/heap.c server/vault/crypto/heap.h \
 	server/vault/envelope.c server/vault/envelope.h \
+	server/vault/keyring.c server/vault/keyring.h \
 	server/vault/material.c server/vault/material.h \
-	server/vault/rules.c server/vault/rules.h
+	server/vault/rules.c server/vault/rules.h \
+	server/vault/service.c server/vault/service.h server/vault/service_impl.h \
+	server/vault/status.c \
+	server/vault/tpm_admin.c server/vault/tpm_jobs.c server/vault/tpm_jobs.h \
+	server/vault/tpm_thread.c server/vault/tpm_thread.h
 EXTRA_DIST += server/vault/FORMATS.md
 include server/vault/tpm/local.mk

@@ -1,0 +1,482 @@
+/* Peers, the loop and the TPM thread's jobs; see service.h. What each call does is in calls.c. */
+#include "server/vault/service.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/vault/service_impl.h"
+
+enum {
+    PEERS_MAX = 256,
+    WRITER_HIGH_BYTES = 4 * 1024 * 1024, /* a peer that does not read its answers is not read */
+    PARKED_MAX = 4096,
+    PARKED_BYTES_MAX = 32 * 1024 * 1024,
+    TICK_SERVING_MS = 1000,
+    TICK_FIRST_MS = 250, /* after a loss; doubles */
+    TICK_MOST_MS = 5000,
+    TELL_MS = 1000,
+};
+
+static handler_fn *const handlers[VAULT_OP_END] = {
+#define CALL(op, handler, who, max) [op] = handler,
+#include "server/vault/call.def"
+#undef CALL
+};
+
+/* ---- peers ---- */
+
+static bool peer_may_send(uint16_t code, uint32_t len, void *arg)
+{
+    const struct peer *p = arg;
+    return vault_call_allowed(code, p->role, len);
+}
+
+static void peer_drop(struct peer *p)
+{
+    struct vault_service *s = p->service;
+    if (p->next)
+        p->next->prev = p->prev;
+    if (p->prev)
+        p->prev->next = p->next;
+    else
+        s->peers = p->next;
+    s->peer_count--;
+    if (p->readable)
+        event_free(p->readable);
+    if (p->writable)
+        event_free(p->writable);
+    close(p->fd);
+    frame_reader_free(&p->reader);
+    frame_writer_free(&p->writer);
+    free(p);
+}
+
+/* Sends what waits. False: the peer is gone. */
+static bool peer_flush(struct peer *p)
+{
+    rc_t rc = frame_flush(&p->writer, p->fd);
+    if (rc == RC_BUSY) {
+        event_add(p->writable, NULL);
+        if (frame_waiting(&p->writer) > WRITER_HIGH_BYTES && !p->stopped) {
+            p->stopped = true;
+            event_del(p->readable);
+        }
+        return true;
+    }
+    if (rc != RC_OK) {
+        peer_drop(p);
+        return false;
+    }
+    if (p->stopped) {
+        p->stopped = false;
+        event_add(p->readable, NULL);
+    }
+    return true;
+}
+
+/* Runs one call; RC_PROTOCOL and RC_NO_MEMORY end the peer. */
+static rc_t run_call(struct vault_service *s, struct ask *a)
+{
+    rc_t rc = vault_call_read(a->frame, &a->call);
+    if (rc != RC_OK)
+        return rc;
+    rc = handlers[a->call.op](a);
+    if (rc == RC_OK) {
+        s->answered++;
+        return RC_OK;
+    }
+    s->refused++;
+    if (rc == RC_INTEGRITY) {
+        char uid[UID_TEXT_SIZE];
+        uid_print(&a->call.control.uid, uid);
+        log_error("vault.integrity", "op=%s object=%s", vault_op_name(a->call.op), uid);
+        s->integrity++;
+    }
+    const struct vault_reply reply = {.rc = rc};
+    return vault_reply_write(&a->peer->writer, a->call.op, a->frame->id, &reply);
+}
+
+static rc_t peer_take_frames(struct peer *p)
+{
+    for (;;) {
+        struct frame f;
+        bool have;
+        TRY(frame_next(&p->reader, &f, &have));
+        if (!have)
+            return RC_OK;
+        struct ask a = {.service = p->service, .peer = p, .frame = &f};
+        TRY(run_call(p->service, &a));
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct peer *p = arg;
+    size_t got;
+    rc_t rc = frame_read(&p->reader, fd, &got);
+    if (rc == RC_OK)
+        rc = peer_take_frames(p);
+    if (rc != RC_OK) {
+        if (rc != RC_IO)
+            log_error("vault.peer_ended", "role=%d result=%s", (int)p->role, rc_name(rc));
+        peer_drop(p);
+        return;
+    }
+    frame_reader_settle(&p->reader);
+    peer_flush(p);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    peer_flush(arg);
+}
+
+rc_t vault_service_add_peer(struct vault_service *s, int fd, enum vault_peer role)
+{
+    struct peer *p = s->peer_count < PEERS_MAX ? calloc(1, sizeof *p) : NULL;
+    if (!p) {
+        close(fd);
+        return RC_BUSY;
+    }
+    evutil_make_socket_nonblocking(fd);
+    evutil_make_socket_closeonexec(fd);
+    p->service = s;
+    p->serial = ++s->last_serial;
+    p->fd = fd;
+    p->role = role;
+    frame_reader_init(&p->reader, peer_may_send, p);
+    p->next = s->peers;
+    if (p->next)
+        p->next->prev = p;
+    s->peers = p;
+    s->peer_count++;
+    p->readable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_readable, p);
+    p->writable = event_new(s->base, fd, EV_WRITE, on_writable, p);
+    if (!p->readable || !p->writable || event_add(p->readable, NULL) != 0) {
+        peer_drop(p);
+        return RC_NO_MEMORY;
+    }
+    return RC_OK;
+}
+
+size_t vault_service_peers(const struct vault_service *s)
+{
+    return s->peer_count;
+}
+
+static struct peer *peer_find(struct vault_service *s, uint64_t serial)
+{
+    struct peer *p = s->peers;
+    while (p && p->serial != serial)
+        p = p->next;
+    return p;
+}
+
+/* ---- calls that wait for the TPM thread ---- */
+
+static struct pending *pending_find(struct vault_service *s, enum job_kind kind, uint64_t domain,
+                                    uint32_t epoch, const uint8_t rows_hash[CRYPTO_HASH_BYTES])
+{
+    struct pending *n = s->pending;
+    while (n && (n->kind != kind || n->domain != domain || n->epoch != epoch || kind == JOB_ADMIN ||
+                 memcmp(n->rows_hash, rows_hash, CRYPTO_HASH_BYTES) != 0))
+        n = n->next;
+    return n;
+}
+
+/* Posts a job that somebody waits for. */
+static rc_t pending_new(struct vault_service *s, const struct pending *like, struct bytes in,
+                        struct pending **out)
+{
+    struct pending *n = malloc(sizeof *n);
+    struct job *j = job_new(like->kind);
+    rc_t rc = n && j ? buf_add_bytes(&j->in, in) : RC_NO_MEMORY;
+    if (rc == RC_OK) {
+        j->domain = like->domain;
+        j->epoch = like->epoch;
+        rc = tpm_thread_post(s->tpm, j);
+    }
+    if (rc != RC_OK) {
+        job_free(j);
+        free(n);
+        return rc;
+    }
+    *n = *like;
+    n->job = j;
+    n->next = s->pending;
+    s->pending = n;
+    *out = n;
+    return RC_OK;
+}
+
+rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch, struct bytes in)
+{
+    struct vault_service *s = a->service;
+    struct pending like = {.kind = kind, .domain = domain, .epoch = epoch};
+    struct bytes payload = a->frame->payload;
+    if (s->parked_count == PARKED_MAX || payload.len > PARKED_BYTES_MAX - s->parked_bytes)
+        return RC_BUSY;
+    if (kind == JOB_UNSEAL)
+        TRY(crypto_sha256(s->crypto, in, like.rows_hash));
+    struct parked *w = calloc(1, sizeof *w);
+    rc_t rc = w ? buf_add_bytes(&w->payload, payload) : RC_NO_MEMORY;
+    struct pending *n = pending_find(s, kind, domain, epoch, like.rows_hash);
+    if (rc == RC_OK && !n)
+        rc = pending_new(s, &like, in, &n);
+    if (rc != RC_OK) {
+        if (w)
+            buf_free(&w->payload);
+        free(w);
+        return rc;
+    }
+    w->peer = a->peer->serial;
+    w->code = a->frame->code;
+    w->id = a->frame->id;
+    w->next = n->waiting;
+    n->waiting = w;
+    s->parked_count++;
+    s->parked_bytes += payload.len;
+    return RC_OK;
+}
+
+static void parked_free(struct vault_service *s, struct parked *w)
+{
+    s->parked_count--;
+    s->parked_bytes -= w->payload.len;
+    buf_free(&w->payload);
+    free(w);
+}
+
+/* Runs the parked calls again, now that their job is done. */
+static void parked_run(struct vault_service *s, struct pending *n, const struct job *j)
+{
+    while (n->waiting) {
+        struct parked *w = n->waiting;
+        n->waiting = w->next;
+        struct peer *p = peer_find(s, w->peer);
+        if (p) {
+            const struct frame f = {.code = w->code, .id = w->id, .payload = buf_view(&w->payload)};
+            struct ask a = {
+                .service = s, .peer = p, .frame = &f, .again = true, .job_rc = j->rc, .job_out = buf_view(&j->out),
+            };
+            if (run_call(s, &a) != RC_OK)
+                peer_drop(p);
+            else
+                peer_flush(p);
+        }
+        parked_free(s, w);
+    }
+}
+
+/* ---- jobs ---- */
+
+static void keys_take(struct vault_service *s, const struct job *j)
+{
+    rc_t rc = RC_OK;
+    if (j->report.state != VAULT_SERVING && j->report.state != VAULT_DEGRADED) {
+        keyring_wipe(&s->keyring);
+        return;
+    }
+    if (j->control_key) {
+        keyring_wipe(&s->keyring);
+        rc = keyring_set_control(&s->keyring, s->crypto, secret_view(j->control_key));
+    }
+    for (size_t i = 0; rc == RC_OK && i < j->key_count; i++)
+        rc = keyring_add(&s->keyring, s->crypto, j->keys[i].domain, j->keys[i].epoch, j->keys[i].ep_epoch,
+                         j->keys[i].active, secret_view(j->keys[i].key));
+    if (rc != RC_OK) {
+        /* Without memory for its keys the vault is of no use; a fresh one starts clean. */
+        log_error("vault.keys", "result=%s", rc_name(rc));
+        abort();
+    }
+}
+
+static void tell_soon(struct vault_service *s)
+{
+    static const struct timeval wait = {TELL_MS / 1000, (TELL_MS % 1000) * 1000};
+    if (s->options.status_changed && !evtimer_pending(s->tell, NULL))
+        evtimer_add(s->tell, &wait);
+}
+
+static void tell_now(struct vault_service *s)
+{
+    AUTO_BUF json = BUF_EMPTY;
+    if (s->options.status_changed && vault_service_status(s, &json) == RC_OK)
+        s->options.status_changed(s->options.arg, buf_view(&json));
+}
+
+static void on_tell(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    tell_now(arg);
+}
+
+static void tick_in(struct vault_service *s, uint32_t ms)
+{
+    struct timeval wait = {ms / 1000, (ms % 1000) * 1000};
+    if (!s->options.admin)
+        evtimer_add(s->tick, &wait);
+}
+
+/* Often while all is well, soon after a loss, then with growing waits. */
+static void tick_next(struct vault_service *s)
+{
+    if (s->report.state == VAULT_SERVING)
+        s->tick_ms = TICK_SERVING_MS;
+    else
+        s->tick_ms = s->tick_ms * 2 < TICK_MOST_MS ? s->tick_ms * 2 : TICK_MOST_MS;
+    tick_in(s, s->tick_ms);
+}
+
+static void status_take(struct vault_service *s, const struct job *j)
+{
+    bool news = s->report.state != j->report.state || s->view.connected != j->view.connected ||
+                strcmp(s->report.detail, j->report.detail) != 0;
+    bool lost = s->report.state == VAULT_SERVING && j->report.state != VAULT_SERVING;
+    s->report = j->report;
+    s->view = j->view;
+    if (s->view.connected)
+        s->tpm_reason[0] = '\0';
+    if (lost)
+        s->tick_ms = TICK_FIRST_MS / 2;
+    if (news)
+        tell_soon(s);
+}
+
+static void job_finish(struct vault_service *s, struct job *j)
+{
+    if (j->kind != JOB_ADMIN) {
+        status_take(s, j);
+        keys_take(s, j);
+    }
+    if (j->kind == JOB_TICK) {
+        s->ticking = false;
+        tick_next(s);
+    }
+    struct pending **at = &s->pending;
+    while (*at && (*at)->job != j)
+        at = &(*at)->next;
+    if (*at) {
+        struct pending *n = *at;
+        *at = n->next;
+        parked_run(s, n, j);
+        free(n);
+    }
+    job_free(j);
+}
+
+static void on_jobs(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct vault_service *s = arg;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0)
+        count = 0; /* another turn took it; the lists tell */
+    if (tpm_thread_wants_fd(s->tpm))
+        s->options.ask_tpm(s->options.arg);
+    struct job *j;
+    while ((j = tpm_thread_take(s->tpm)) != NULL)
+        job_finish(s, j);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct vault_service *s = arg;
+    struct job *j = s->ticking ? NULL : job_new(JOB_TICK);
+    if (j && tpm_thread_post(s->tpm, j) == RC_OK) {
+        s->ticking = true;
+        return;
+    }
+    job_free(j);
+    tick_in(s, TICK_SERVING_MS);
+}
+
+/* ---- life ---- */
+
+rc_t vault_service_new(struct event_base *base, const struct vault_service_options *o,
+                       struct vault_service **out)
+{
+    struct vault_service *s = calloc(1, sizeof *s);
+    if (!s)
+        return RC_NO_MEMORY;
+    s->base = base;
+    s->options = *o;
+    s->started_s = clock_wall_s();
+    s->tick_ms = TICK_FIRST_MS;
+    vault_report_set(&s->report, VAULT_SEALED, RC_SEALED, "starting");
+    rc_t rc = crypto_new(&s->crypto);
+    if (rc == RC_OK)
+        rc = tpm_thread_new(&o->tpm, &s->tpm);
+    if (rc == RC_OK) {
+        s->jobs_done = event_new(base, tpm_thread_fd(s->tpm), EV_READ | EV_PERSIST, on_jobs, s);
+        s->tick = evtimer_new(base, on_tick, s);
+        s->tell = evtimer_new(base, on_tell, s);
+        if (!s->jobs_done || !s->tick || !s->tell || event_add(s->jobs_done, NULL) != 0)
+            rc = RC_NO_MEMORY;
+    }
+    if (rc != RC_OK) {
+        vault_service_free(s);
+        return rc;
+    }
+    *out = s;
+    return RC_OK;
+}
+
+rc_t vault_service_start(struct vault_service *s)
+{
+    TRY(tpm_thread_start(s->tpm));
+    tick_in(s, 0);
+    tell_soon(s);
+    return RC_OK;
+}
+
+void vault_service_free(struct vault_service *s)
+{
+    if (!s)
+        return;
+    while (s->peers)
+        peer_drop(s->peers);
+    tpm_thread_free(s->tpm);
+    while (s->pending) {
+        struct pending *n = s->pending;
+        s->pending = n->next;
+        while (n->waiting) {
+            struct parked *w = n->waiting;
+            n->waiting = w->next;
+            parked_free(s, w);
+        }
+        free(n);
+    }
+    keyring_wipe(&s->keyring);
+    crypto_free(s->crypto);
+    if (s->jobs_done)
+        event_free(s->jobs_done);
+    if (s->tick)
+        event_free(s->tick);
+    if (s->tell)
+        event_free(s->tell);
+    free(s);
+}
+
+rc_t vault_service_set_node_state(struct vault_service *s, struct bytes text)
+{
+    s->has_node = false;
+    rc_t rc = text.len ? node_state_decode(text, &s->node) : RC_OK;
+    s->has_node = text.len && rc == RC_OK;
+    tpm_thread_set_node(s->tpm, s->has_node ? &s->node : NULL);
+    return rc;
+}
+
+void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason)
+{
+    if (fd < 0 && reason)
+        snprintf(s->tpm_reason, sizeof s->tpm_reason, "%s", reason);
+    tpm_thread_give_fd(s->tpm, fd);
+}

@@ -1,0 +1,87 @@
+/*
+ * The inside of the vault's service, shared by service.c (peers, loop, jobs), calls.c (what each call
+ * does) and status.c. Nobody else includes it.
+ */
+#ifndef SERVER_VAULT_SERVICE_IMPL_H
+#define SERVER_VAULT_SERVICE_IMPL_H
+
+#include "server/vault/keyring.h"
+#include "server/vault/service.h"
+
+struct event;
+
+struct peer {
+    struct peer *next, *prev;
+    struct vault_service *service;
+    uint64_t serial;
+    int fd;
+    enum vault_peer role;
+    struct frame_reader reader;
+    struct frame_writer writer;
+    struct event *readable, *writable;
+    bool stopped; /* not read until its answers are taken */
+};
+
+/* A call that waits for a job of the TPM thread; its frame is copied here. */
+struct parked {
+    struct parked *next;
+    uint64_t peer; /* serial: the peer may be gone meanwhile */
+    uint16_t code;
+    uint64_t id;
+    struct buf payload;
+};
+
+/* A job under way and who waits for it. */
+struct pending {
+    struct pending *next;
+    struct job *job; /* the TPM thread's until it is done; only compared and handed back */
+    enum job_kind kind;
+    uint64_t domain;
+    uint32_t epoch;
+    uint8_t rows_hash[CRYPTO_HASH_BYTES]; /* JOB_UNSEAL: equal rows wait for one job */
+    struct parked *waiting;
+};
+
+struct vault_service {
+    struct event_base *base;
+    struct vault_service_options options;
+    struct crypto *crypto;
+    struct keyring keyring;
+    struct tpm_thread *tpm;
+    struct event *jobs_done, *tick, *tell;
+    struct peer *peers;
+    size_t peer_count;
+    uint64_t last_serial;
+    struct pending *pending;
+    size_t parked_count, parked_bytes;
+    bool ticking;      /* a tick is with the TPM thread */
+    uint32_t tick_ms;  /* wait until the next one: grows while the TPM stays away */
+    /* status */
+    struct vault_report report;
+    struct tpm_view view;
+    struct node_state node;
+    bool has_node;
+    char tpm_reason[160]; /* why the supervisor has no descriptor */
+    int64_t started_s;
+    uint64_t answered, refused, integrity; /* calls, by outcome */
+};
+
+/* One call under way: what a handler gets. */
+struct ask {
+    struct vault_service *service;
+    struct peer *peer;
+    const struct frame *frame;
+    struct vault_call call;
+    bool again; /* it was parked before: its job is done, so it must not wait for the same again */
+    rc_t job_rc; /* how that job ended */
+    struct bytes job_out;
+};
+
+/* RC_OK: answered or parked; otherwise the dispatcher answers with that result. */
+typedef rc_t handler_fn(struct ask *a);
+handler_fn do_generate, do_register, do_get, do_transition, do_unseal, do_status, do_admin;
+
+/* Parks the call until a job of this kind is done; RC_BUSY past the limits. */
+rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch, struct bytes in);
+
+#endif

@@ -1,0 +1,213 @@
+/* The work of the TPM thread: unseal, open domain keys, look after the TPM; see tpm_jobs.h. */
+#include "server/vault/tpm_jobs.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/vault/crypto/crypto.h"
+#include "server/vault/wire.h"
+
+enum { MIX_BYTES = 32, ROWS_ARENA_MAX = 8 * 1024 * 1024 };
+static const int64_t MIX_EVERY_US = INT64_C(3600) * 1000000;
+
+rc_t tpm_work_init(struct tpm_work *w, const struct tpm_options *o)
+{
+    w->rows_arena = ARENA_OF(ROWS_ARENA_MAX);
+    vault_report_set(&w->report, VAULT_SEALED, RC_SEALED, "no worker has brought the key hierarchy yet");
+    return tpm_new(o, &w->tpm);
+}
+
+void tpm_work_end(struct tpm_work *w)
+{
+    vault_keys_free(&w->keys);
+    tpm_free(&w->tpm);
+    buf_free(&w->rows);
+    arena_free(&w->rows_arena);
+}
+
+static bool is_open(const struct tpm_work *w)
+{
+    return w->keys && (w->report.state == VAULT_SERVING || w->report.state == VAULT_DEGRADED);
+}
+
+/* TPM random into the DRBG, after each unsealing and once an hour. */
+static void mix_random(struct tpm_work *w)
+{
+    int64_t now = clock_monotonic_us();
+    if (w->mixed_us != 0 && now - w->mixed_us < MIX_EVERY_US)
+        return;
+    AUTO_SECRET random = NULL;
+    if (tpm_random(w->tpm, MIX_BYTES, &random) != RC_OK)
+        return;
+    crypto_random_mix(secret_view(random));
+    w->mixed_us = now;
+}
+
+static void look_at_tpm(struct tpm_work *w)
+{
+    w->view.connected = tpm_connected(w->tpm);
+    if (w->view.connected && (!w->view.known || w->facts_of != tpm_generation(w->tpm)) &&
+        tpm_facts(w->tpm, &w->view.facts) == RC_OK) {
+        w->view.known = true;
+        w->facts_of = tpm_generation(w->tpm);
+    }
+    if (w->keys)
+        vault_keys_pcrs(w->keys, &w->view.pcrs_selected, &w->view.pcrs_not_measured);
+}
+
+/* Opens one domain key and adds it to the job. epoch 0: the active one. */
+static rc_t hand_key(struct tpm_work *w, struct job *j, uint64_t domain, uint32_t epoch)
+{
+    if (j->key_count == JOB_KEYS_MAX)
+        return RC_OK;
+    uint32_t active = 0, ep_epoch = 0;
+    rc_t known = vault_keys_dk_active(w->keys, domain, &active, &ep_epoch);
+    if (epoch == 0)
+        TRY(known);
+    struct job_key *k = &j->keys[j->key_count];
+    *k = (struct job_key){.domain = domain, .epoch = epoch ? epoch : active};
+    k->active = known == RC_OK && k->epoch == active;
+    const struct hierarchy_dk *row = hierarchy_find_dk(&w->hierarchy, domain, k->epoch);
+    if (!row)
+        return RC_NOT_FOUND;
+    k->ep_epoch = row->ep_epoch;
+    TRY(vault_keys_dk(w->keys, domain, k->epoch, &k->key));
+    j->key_count++;
+    return RC_OK;
+}
+
+/* Gives the event thread the control key and the domains' active keys, once after each opening. */
+static rc_t hand_keys(struct tpm_work *w, struct job *j)
+{
+    if (!is_open(w)) {
+        w->handed = false;
+        return RC_OK;
+    }
+    if (w->handed)
+        return RC_OK;
+    TRY(secret_from(vault_keys_control_mac(w->keys), &j->control_key));
+    for (size_t i = 0; i < w->hierarchy.dk_count; i++) {
+        const struct hierarchy_dk *row = &w->hierarchy.dks[i];
+        if (row->state != HIERARCHY_ACTIVE)
+            continue;
+        rc_t rc = hand_key(w, j, row->domain, row->epoch);
+        if (rc != RC_OK) /* one damaged row does not stop the other domains */
+            log_error("vault.domain_key", "domain=%llu epoch=%u result=%s",
+                      (unsigned long long)row->domain, row->epoch, rc_name(rc));
+    }
+    w->handed = true;
+    return RC_OK;
+}
+
+static rc_t open_rows(struct tpm_work *w, const struct node_state *node)
+{
+    if (!node)
+        return vault_report_set(&w->report, VAULT_NONE, RC_SEALED, NULL);
+    vault_keys_free(&w->keys);
+    w->handed = false;
+    rc_t rc = tpm_unseal(w->tpm, &w->hierarchy, node, &w->keys, &w->report);
+    if (rc == RC_OK && w->has_degraded)
+        vault_keys_set_degraded_s(w->keys, w->degraded_s);
+    return rc;
+}
+
+static rc_t take_rows(struct tpm_work *w, struct bytes rows)
+{
+    buf_clear(&w->rows);
+    arena_reset(&w->rows_arena);
+    w->hierarchy = (struct hierarchy){0};
+    TRY(buf_add_bytes(&w->rows, rows));
+    rc_t rc = hierarchy_decode(buf_view(&w->rows), &w->rows_arena, &w->hierarchy);
+    if (rc != RC_OK) {
+        w->hierarchy = (struct hierarchy){0};
+        buf_clear(&w->rows);
+    }
+    return rc;
+}
+
+/*
+ * Idempotent: the same rows while open change nothing. Other rows while open (a new domain, a new
+ * approval) are opened in place of the old ones; if they do not open, the old ones serve on.
+ */
+static rc_t run_unseal(struct tpm_work *w, const struct node_state *node, struct job *j)
+{
+    struct bytes rows = buf_view(&j->in);
+    if (is_open(w) && bytes_equal(rows, buf_view(&w->rows)))
+        return RC_OK;
+    bool was_open = is_open(w);
+    AUTO_BUF old = BUF_EMPTY;
+    buf_take(&old, &w->rows);
+    rc_t rc = take_rows(w, rows);
+    if (rc == RC_OK)
+        rc = open_rows(w, node);
+    else
+        vault_report_set(&w->report, VAULT_SEALED, rc, "the rows of the key hierarchy cannot be read");
+    if (rc != RC_OK && was_open && take_rows(w, buf_view(&old)) == RC_OK) {
+        struct vault_report refused = w->report;
+        if (open_rows(w, node) == RC_OK) {
+            log_error("vault.rows_refused", "result=%s detail=\"%s\"", rc_name(rc), refused.detail);
+            return rc;
+        }
+    }
+    return rc;
+}
+
+static void run_tick(struct tpm_work *w, const struct node_state *node)
+{
+    if (w->keys)
+        vault_keys_tick(w->keys, &w->report);
+    else if (w->rows.len > 0)
+        open_rows(w, node);
+    else if (!node)
+        vault_report_set(&w->report, VAULT_NONE, RC_SEALED, NULL);
+    else
+        tpm_ready(w->tpm); /* connects early, so that unsealing finds it warm */
+}
+
+static rc_t run_domain_key(struct tpm_work *w, struct job *j)
+{
+    if (!is_open(w))
+        return RC_SEALED;
+    return hand_key(w, j, j->domain, j->epoch);
+}
+
+/* The same sentences as `holdfast status` shows. */
+static void log_state(const struct vault_report *r, enum vault_state was)
+{
+    char detail[160];
+    log_event(r->state == VAULT_SERVING ? LOG_INFO : LOG_WARN, "vault.state",
+              "state=%s was=%s result=%s what=\"%s\" next=\"%s\" detail=%s", vault_state_name(r->state),
+              vault_state_name(was), rc_name(r->rc), vault_state_what(r->state), vault_state_next(r->state),
+              log_value(bytes_str(r->detail), detail));
+}
+
+void tpm_work_run(struct tpm_work *w, const struct node_state *node, struct job *j)
+{
+    enum vault_state was = w->report.state;
+    switch (j->kind) {
+    case JOB_UNSEAL:
+        j->rc = run_unseal(w, node, j);
+        break;
+    case JOB_TICK:
+        run_tick(w, node);
+        j->rc = RC_OK;
+        break;
+    case JOB_DOMAIN_KEY:
+        j->rc = run_domain_key(w, j);
+        break;
+    case JOB_ADMIN:
+        j->rc = tpm_admin_run(w->tpm, j);
+        break;
+    }
+    if (j->kind != JOB_ADMIN) {
+        rc_t handed = hand_keys(w, j);
+        if (j->rc == RC_OK)
+            j->rc = handed;
+        if (is_open(w) && tpm_connected(w->tpm))
+            mix_random(w);
+        look_at_tpm(w);
+    }
+    j->report = w->report;
+    j->view = w->view;
+    if (w->report.state != was)
+        log_state(&w->report, was);
+}
