@@ -1,1 +1,2 @@
 # tests: sources and what may live here
+include tests/unit/base.mk

@@ -53,6 +53,8 @@ static void peer_drop(struct peer *p)
     frame_reader_free(&p->reader);
     frame_writer_free(&p->writer);
     free(p);
+    if (s->options.peer_gone)
+        s->options.peer_gone(s->options.arg);
 }
 
 /* Sends what waits. False: the peer is gone. */
@@ -441,6 +443,7 @@ void vault_service_free(struct vault_service *s)
 {
     if (!s)
         return;
+    s->options.peer_gone = NULL;
     while (s->peers)
         peer_drop(s->peers);
     tpm_thread_free(s->tpm);

@@ -19,6 +19,8 @@ struct vault_service_options {
     void (*ask_tpm)(void *arg);
     /* The status changed: JSON text. May be NULL. Not more often than once a second. */
     void (*status_changed)(void *arg, struct bytes json);
+    /* A peer is gone, for whatever reason. May be NULL. */
+    void (*peer_gone)(void *arg);
     void *arg;
     bool admin;         /* started for a ceremony: no unsealing by itself, no ticks */
     bool memory_locked; /* for the status: all memory of the process is locked */
