@@ -1,2 +1,3 @@
 # tests: sources and what may live here
 include tests/unit/base.mk
+include tests/unit/certs.mk
