@@ -1,1 +1,22 @@
-# server/admin: sources and what may live here
+# server/admin: the holdfast command. Administration of a node, and a KMIP client. Knows every layer below it;
+# nothing but server/main may know it.
+noinst_LIBRARIES += server/admin/libadmin.a
+server_admin_libadmin_a_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DHOLDFAST_CONFIG_FILE='"$(sysconfdir)/holdfast/holdfast.conf"' \
+	-DHOLDFAST_LIBEXEC_DIR='"$(pkglibexecdir)"'
+server_admin_libadmin_a_SOURCES = \
+	server/admin/admin_db.h \
+	server/admin/cli.c server/admin/cli.h \
+	server/admin/cmd_ca.c \
+	server/admin/cmd_config.c \
+	server/admin/cmd_db.c \
+	server/admin/cmd_init.c \
+	server/admin/cmd_key.c \
+	server/admin/cmd_status.c \
+	server/admin/commands.c \
+	server/admin/exit.def \
+	server/admin/file.c \
+	server/admin/kmip_call.c server/admin/kmip_call.h \
+	server/admin/kmip_tls.c server/admin/kmip_tls.h \
+	server/admin/options.def \
+	server/admin/vault_admin.c server/admin/vault_admin.h

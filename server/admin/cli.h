@@ -1,0 +1,115 @@
+/*
+ * The frame of the holdfast command: one table of commands and one of options; parsing, help, exit codes and
+ * the way errors are told. A command is a line in commands.def and a function that returns an exit code.
+ */
+#ifndef SERVER_ADMIN_CLI_H
+#define SERVER_ADMIN_CLI_H
+
+#include <stdio.h>
+
+#include "proto/base/rc.h"
+#include "server/base/config.h"
+
+enum cli_exit {
+#define EXIT_CODE(id, number, meaning) CLI_##id = number,
+#include "server/admin/exit.def"
+#undef EXIT_CODE
+};
+
+enum cli_option {
+#define OPT(id, name, value, env, help) OPT_##id,
+#include "server/admin/options.def"
+#undef OPT
+    OPT_COUNT
+};
+
+struct cli;
+
+struct command {
+    const char *words;     /* "key create" */
+    const char *arguments; /* "NAME", or "" */
+    int least, most;       /* how many arguments */
+    uint64_t options;      /* bit set of enum cli_option */
+    const char *summary;   /* one line */
+    const char *help;      /* what it does, what it changes, what to do next */
+    enum cli_exit (*run)(struct cli *cli);
+};
+
+/* One run of the command. Option values are borrowed from argv or the environment; NULL when not given. */
+struct cli {
+    const struct command *command;
+    const char *option[OPT_COUNT]; /* a switch that is given holds "" */
+    const char *const *arguments;
+    int argument_count;
+    FILE *out;
+    FILE *err;
+};
+
+/* The whole command: parse, run, flush. Returns the exit code. */
+int cli_main(int argc, char **argv);
+
+/* The table; ends with words == NULL. */
+extern const struct command commands[];
+
+/*
+ * Tells an error in two sentences, what happened to what, and what to do next (may be NULL), and returns `exit`.
+ * With --json the error is one JSON object on standard error.
+ */
+enum cli_exit cli_fail(struct cli *cli, enum cli_exit exit, const char *next, const char *what, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The exit code that fits a result of a lower layer. */
+enum cli_exit cli_exit_of(rc_t rc);
+
+static inline bool cli_given(const struct cli *cli, enum cli_option option)
+{
+    return cli->option[option] != NULL;
+}
+
+/* The option's value, or `preset` where it is not given. */
+const char *cli_value(const struct cli *cli, enum cli_option option, const char *preset);
+/* The option as a whole number from least to most. Tells the error and returns CLI_USAGE where it is none. */
+enum cli_exit cli_number(struct cli *cli, enum cli_option option, long least, long most, long *value);
+
+/* Reads the configuration file that --config names. Tells the error. */
+enum cli_exit cli_config(struct cli *cli, struct config *config);
+
+/* Prints a JSON value with a newline and drops the reference. */
+struct json_t;
+enum cli_exit cli_print_json(struct cli *cli, struct json_t *value);
+
+/* Writes a file whole, mode as given, through a temporary name, fsync and rename. Tells the error. */
+enum cli_exit cli_write_file(struct cli *cli, const char *path, struct bytes content, unsigned mode);
+/* Reads a file of at most `limit` bytes ("-" is standard input). Tells the error. */
+struct buf;
+enum cli_exit cli_read_file(struct cli *cli, const char *path, size_t limit, struct buf *content);
+
+/* The commands, by the file they live in. */
+enum cli_exit cmd_help(struct cli *cli);
+enum cli_exit cmd_version(struct cli *cli);
+enum cli_exit cmd_init(struct cli *cli);
+enum cli_exit cmd_approve(struct cli *cli);
+enum cli_exit cmd_approval_request(struct cli *cli);
+enum cli_exit cmd_approval_accept(struct cli *cli);
+enum cli_exit cmd_recovery_check(struct cli *cli);
+enum cli_exit cmd_recovery_restore(struct cli *cli);
+enum cli_exit cmd_status(struct cli *cli);
+enum cli_exit cmd_config_show(struct cli *cli);
+enum cli_exit cmd_config_check(struct cli *cli);
+enum cli_exit cmd_db_migrate(struct cli *cli);
+enum cli_exit cmd_ca_init(struct cli *cli);
+enum cli_exit cmd_client_add(struct cli *cli);
+enum cli_exit cmd_client_list(struct cli *cli);
+enum cli_exit cmd_client_revoke(struct cli *cli);
+enum cli_exit cmd_server_cert_renew(struct cli *cli);
+enum cli_exit cmd_audit_verify(struct cli *cli);
+enum cli_exit cmd_audit_tail(struct cli *cli);
+enum cli_exit cmd_key_create(struct cli *cli);
+enum cli_exit cmd_key_register(struct cli *cli);
+enum cli_exit cmd_key_get(struct cli *cli);
+enum cli_exit cmd_key_locate(struct cli *cli);
+enum cli_exit cmd_key_activate(struct cli *cli);
+enum cli_exit cmd_key_revoke(struct cli *cli);
+enum cli_exit cmd_key_destroy(struct cli *cli);
+enum cli_exit cmd_key_attributes(struct cli *cli);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * `holdfast db` and `holdfast audit`: migrations, and the audit trail as the auditor sees it.
+ */
+#include "config.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "server/admin/admin_db.h"
+
+static void name_operator(struct db_admin *db)
+{
+    char host[128] = "", who[256];
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = 0;
+    const char *sudo = getenv("SUDO_USER");
+    const struct passwd *user = getpwuid(getuid());
+    snprintf(who, sizeof who, "%.60s%s%.60s@%s", user ? user->pw_name : "?", sudo ? " for " : "", sudo ? sudo : "",
+             host);
+    db_admin_set_operator(db, who);
+}
+
+enum cli_exit admin_db_open(struct cli *cli, const struct config *config, const char *role, struct db_admin **out)
+{
+    const char *conninfo = cli_value(cli, OPT_DATABASE, config->database_conninfo);
+    if (cli_given(cli, OPT_DATABASE))
+        role = NULL;
+    rc_t rc = db_admin_open(conninfo, role, out);
+    if (rc != RC_OK) {
+        enum cli_exit code = cli_fail(
+            cli, rc == RC_UNAVAILABLE ? CLI_CONNECT : CLI_INTERNAL,
+            "Is PostgreSQL running, and may you connect as this role (pg_hba.conf, pg_ident.conf)? --database CONNINFO "
+            "connects otherwise.",
+            "the database cannot be reached%s%s: %s", role ? " as " : "", role ? role : "",
+            *out ? db_admin_error(*out) : rc_text(rc));
+        db_admin_close(out);
+        return code;
+    }
+    name_operator(*out);
+    return CLI_DONE;
+}
+
+enum cli_exit admin_db_fail(struct cli *cli, struct db_admin *db, rc_t rc, const char *what)
+{
+    const char *detail = db_admin_error(db);
+    return cli_fail(cli, rc == RC_UNAVAILABLE ? CLI_CONNECT : cli_exit_of(rc), NULL, "%s: %s", what,
+                    detail && *detail ? detail : rc_text(rc));
+}
+
+static void show_progress(void *arg, const char *text)
+{
+    struct cli *cli = arg;
+    if (!cli_given(cli, OPT_JSON))
+        fprintf(cli->out, "%s\n", text);
+}
+
+enum cli_exit cmd_db_migrate(struct cli *cli)
+{
+    struct config config;
+    enum cli_exit code = cli_config(cli, &config);
+    if (code != CLI_DONE)
+        return code;
+    AUTO_DB db = NULL;
+    code = admin_db_open(cli, &config, DB_ROLE_MIGRATOR, &db);
+    if (code != CLI_DONE)
+        return code;
+    rc_t rc = db_migrate(db, show_progress, cli);
+    if (rc != RC_OK)
+        return admin_db_fail(cli, db, rc, "the database was not migrated; what was applied stays");
+    unsigned have = 0, want = 0;
+    rc = db_migration_state(db, &have, &want);
+    if (rc != RC_OK)
+        return admin_db_fail(cli, db, rc, "the schema's number cannot be read");
+    if (cli_given(cli, OPT_JSON))
+        return cli_print_json(cli, json_pack("{s:b, s:i, s:i}", "ok", have == want, "schema", (int)have, "wanted",
+                                             (int)want));
+    fprintf(cli->out, "The database has schema %u, the one of this version.\n", have);
+    return CLI_DONE;
+}
+
+struct verify_print {
+    struct cli *cli;
+    json_t *rows;
+};
+
+static bool print_verify_row(void *arg, const struct db_verify_row *row)
+{
+    struct verify_print *p = arg;
+    if (p->rows)
+        json_array_append_new(p->rows, json_pack("{s:b, s:s, s:I, s:s, s:s}", "good", row->good, "stream", row->stream,
+                                                 "seq", (json_int_t)row->seq, "what", row->what, "detail",
+                                                 row->detail));
+    else if (row->good)
+        fprintf(p->cli->out, "%s: %s\n", row->what, row->detail);
+    else
+        fprintf(p->cli->out, "%s: stream %s, row %lld: %s\n", row->what, row->stream, (long long)row->seq, row->detail);
+    return true;
+}
+
+enum cli_exit cmd_audit_verify(struct cli *cli)
+{
+    struct config config;
+    enum cli_exit code = cli_config(cli, &config);
+    if (code != CLI_DONE)
+        return code;
+    AUTO_DB db = NULL;
+    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    if (code != CLI_DONE)
+        return code;
+    struct verify_print print = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL};
+    rc_t rc = db_audit_verify(db, print_verify_row, &print);
+    if (print.rows)
+        cli_print_json(cli, json_pack("{s:b, s:o}", "ok", rc == RC_OK, "rows", print.rows));
+    if (rc == RC_INTEGRITY)
+        return cli_fail(cli, CLI_DAMAGE,
+                        "Keep the database as it is, find out who could write to it, and compare with a backup.",
+                        "the audit trail was changed: the rows above do not fit their chain");
+    return rc == RC_OK ? CLI_DONE : admin_db_fail(cli, db, rc, "the audit trail was not verified");
+}
+
+static bool print_event(void *arg, const struct db_event_row *e)
+{
+    struct verify_print *p = arg;
+    if (p->rows) {
+        json_array_append_new(
+            p->rows, json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}",
+                               "at", e->at, "stream", e->stream, "seq", e->seq, "client", e->client, "fingerprint",
+                               e->fingerprint, "address", e->address, "protocol", e->protocol, "correlation",
+                               e->correlation, "position", e->position, "operation", e->operation, "object", e->object,
+                               "result", e->result, "reason", e->reason, "duration_us", e->duration_us, "detail",
+                               e->detail, "hash", e->hash));
+        return true;
+    }
+    fprintf(p->cli->out, "%s  %-14s %-22s %-36s %s%s%s  %s\n", e->at ? e->at : "", e->client ? e->client : "-",
+            e->operation ? e->operation : "-", e->object ? e->object : "-", e->result ? e->result : "-",
+            e->reason ? ", " : "", e->reason ? e->reason : "", e->detail ? e->detail : "");
+    return true;
+}
+
+enum cli_exit cmd_audit_tail(struct cli *cli)
+{
+    struct config config;
+    long lines = 20;
+    enum cli_exit code = cli_number(cli, OPT_LINES, 1, 100000, &lines);
+    if (code == CLI_DONE)
+        code = cli_config(cli, &config);
+    if (code != CLI_DONE)
+        return code;
+    AUTO_DB db = NULL;
+    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    if (code != CLI_DONE)
+        return code;
+    int64_t cursor = 0;
+    struct verify_print print = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL};
+    rc_t rc = db_audit_tail(db, (unsigned)lines, &cursor, print_event, &print);
+    if (rc != RC_OK) {
+        json_decref(print.rows);
+        return admin_db_fail(cli, db, rc, "the audit events cannot be read");
+    }
+    return print.rows ? cli_print_json(cli, print.rows) : CLI_DONE;
+}

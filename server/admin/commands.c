@@ -1,0 +1,149 @@
+/*
+ * The one table of commands. Help, completion and the check of the man page come from here; a new command is
+ * one entry here and one function.
+ */
+#include "config.h"
+
+#include "server/admin/cli.h"
+
+#define O(id)      (UINT64_C(1) << OPT_##id)
+#define LOCAL      (O(HELP) | O(CONFIG))
+#define LOCAL_JSON (LOCAL | O(JSON))
+#define KMIP                                                                                                   \
+    (O(HELP) | O(JSON) | O(HOST) | O(PORT) | O(CERT) | O(KEY) | O(CA) | O(PROTOCOL) | O(TIMEOUT))
+
+_Static_assert(OPT_COUNT <= 64, "the option set is one 64-bit word");
+
+/* clang-format off */
+const struct command commands[] = {
+    { "key create", "", 0, 0, KMIP | O(NAME) | O(ALGORITHM) | O(LENGTH) | O(USAGE) | O(GROUP) | O(ACTIVATE),
+      "make a new symmetric key in the server",
+      "The key is generated in the server's vault and does not leave it. Prints the key's identifier. A key must be\n"
+      "activated before it may protect data: give --activate, or use 'holdfast key activate' later.",
+      cmd_key_create },
+    { "key register", "", 0, 0, KMIP | O(NAME) | O(TYPE) | O(ALGORITHM) | O(LENGTH) | O(USAGE) | O(GROUP) | O(IN) | O(ACTIVATE),
+      "hand an existing key or secret to the server",
+      "Reads the raw bytes from --in. Prints the identifier. The length of a symmetric key is that of the file.",
+      cmd_key_register },
+    { "key get", "ID", 1, 1, KMIP | O(OUT) | O(STDOUT),
+      "fetch a key's bytes",
+      "Writes the raw bytes to the file of --out, which is made with mode 0600 and replaced whole. Key bytes go to\n"
+      "standard output only where --stdout asks for it. With neither, only what the key is gets printed.",
+      cmd_key_get },
+    { "key locate", "", 0, 0, KMIP | O(NAME) | O(TYPE) | O(ALGORITHM) | O(LENGTH) | O(GROUP) | O(STATE) | O(MAX) | O(OFFSET),
+      "find keys by name and other attributes",
+      "Prints the identifiers of your objects that match all of the given filters, one a line. None found is no error.",
+      cmd_key_locate },
+    { "key activate", "ID", 1, 1, KMIP,
+      "let a key protect data from now on",
+      "The key must be Pre-Active.",
+      cmd_key_activate },
+    { "key revoke", "ID", 1, 1, KMIP | O(REASON) | O(MESSAGE) | O(OCCURRED),
+      "withdraw a key",
+      "The key becomes Deactivated, or Compromised with the reason KeyCompromise or CACompromise. It never becomes\n"
+      "Active again. It can still be fetched to read old data, until it is destroyed.",
+      cmd_key_revoke },
+    { "key destroy", "ID", 1, 1, KMIP,
+      "destroy a key for good",
+      "The material is overwritten; nobody gets it again. An Active key must be revoked first.",
+      cmd_key_destroy },
+    { "key attributes", "ID", 1, 1, KMIP,
+      "show what is known of a key",
+      "Prints each attribute; never key bytes.",
+      cmd_key_attributes },
+
+    { "status", "", 0, 0, LOCAL_JSON,
+      "say how the server on this machine is",
+      "Asks the running server through its control socket: the processes, the vault and its TPM, the database, the\n"
+      "certificates. Where something is wrong it says what to do. Exit code 0 only if keys are served.",
+      cmd_status },
+    { "init", "", 0, 0, LOCAL_JSON | O(SELF_APPROVE) | O(REQUEST) | O(RESPONSE) | O(PROOF) | O(AUTH) | O(ESCROW) | O(REPLACE),
+      "make the root of all keys in this machine's TPM",
+      "Once for each cluster, with the server stopped. With --self-approve the approval and recovery keys are made\n"
+      "here, in STATE_DIR/secret, readable by root only: right for a trial, and for one machine whose root you\n"
+      "trust; move the files to offline media afterwards. With offline keys instead:\n"
+      "  1. holdfast init --auth AUTH.pub --request FILE                       writes a request\n"
+      "  2. holdfast approve --request FILE --key AUTH.pem --recovery REC.pub --out FILE2\n"
+      "                                                                        signs it, on the offline machine\n"
+      "  3. holdfast init --response FILE2 --escrow FILE3                      makes root and escrow\n"
+      "  4. holdfast recovery check --escrow FILE3 --recovery REC.pem --out FILE4\n"
+      "                                                                        opens the escrow once, offline\n"
+      "  5. holdfast init --proof FILE4                                        lets the vault serve\n"
+      "Both keys are EC keys on P-256: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256\n"
+      "Keep the escrow: without it and the recovery key a dead mainboard takes all keys along.",
+      cmd_init },
+    { "approve", "", 0, 0, O(HELP) | O(JSON) | O(REQUEST) | O(APPROVAL_KEY) | O(RECOVERY) | O(OUT),
+      "sign a request with the approval key, offline",
+      "Needs neither server, database nor TPM. Shows what is approved: the node, its boot state, the target of the\n"
+      "escrow. Compare it with what the node's administrator reads out to you.",
+      cmd_approve },
+    { "approval request", "", 0, 0, LOCAL_JSON | O(OUT),
+      "ask for the approval of a changed boot state",
+      "When 'holdfast status' says locked and you know why the boot state changed. With the server stopped.",
+      cmd_approval_request },
+    { "approval accept", "", 0, 0, LOCAL_JSON | O(RESPONSE),
+      "take the approval of a changed boot state",
+      "Checks what 'holdfast approve' made and stores it.",
+      cmd_approval_accept },
+    { "recovery check", "", 0, 0, O(HELP) | O(JSON) | O(ESCROW) | O(RECOVERY) | O(OUT),
+      "check that the escrow opens with the recovery key, offline",
+      "Worth doing once a year. The proof of --out is what 'holdfast init --proof' takes.",
+      cmd_recovery_check },
+    { "recovery restore", "", 0, 0, LOCAL_JSON | O(ESCROW) | O(RECOVERY) | O(AUTH) | O(REQUEST) | O(RESPONSE) | O(REPLACE),
+      "bring the root of all keys onto another TPM",
+      "When the TPM is lost: on the new machine, with the server stopped, the same database, the escrow and the\n"
+      "recovery key. With the private approval key (--auth) in one step; else --request, 'holdfast approve' and\n"
+      "--response. Files not named are taken from STATE_DIR/secret. The old keys are served under the new TPM.",
+      cmd_recovery_restore },
+
+    { "config show", "", 0, 0, LOCAL_JSON,
+      "print each setting, its value and what it means",
+      "Defaults included.",
+      cmd_config_show },
+    { "config check", "", 0, 0, LOCAL_JSON,
+      "check the configuration file",
+      "Reads it as the server would; says the line of each mistake.",
+      cmd_config_check },
+    { "db migrate", "", 0, 0, LOCAL_JSON | O(DATABASE),
+      "bring the database to this version's schema",
+      "Makes roles, schemas and tables that are missing. Safe to run again; needs a role that may create them.",
+      cmd_db_migrate },
+    { "ca init", "", 0, 0, LOCAL_JSON | O(SUBJECT) | O(DAYS),
+      "make the certificate authority for clients and servers",
+      "Its private key lies in STATE_DIR/ca, readable by root only. Refused where there is one.",
+      cmd_ca_init },
+    { "server-cert renew", "", 0, 0, LOCAL_JSON | O(DNS) | O(DAYS),
+      "issue a new server certificate and load it",
+      "A running server takes it up without dropping a connection.",
+      cmd_server_cert_renew },
+    { "client add", "NAME", 1, 1, LOCAL_JSON | O(CSR) | O(DIRECTORY) | O(RENEW) | O(DAYS),
+      "enrol a client and issue its certificate",
+      "With --out a private key is made here; with --csr the client's own request is signed and the certificate\n"
+      "printed. The client's objects belong to NAME, whatever certificate it holds later.",
+      cmd_client_add },
+    { "client list", "", 0, 0, LOCAL_JSON,
+      "list clients and their certificates",
+      "",
+      cmd_client_list },
+    { "client revoke", "NAME", 1, 1, LOCAL_JSON,
+      "shut a client out and revoke its certificates",
+      "Holds for new connections at once and for open ones within a minute. Its objects stay.",
+      cmd_client_revoke },
+    { "audit verify", "", 0, 0, LOCAL_JSON | O(DATABASE),
+      "check the chain of all audit rows",
+      "Names each row that was changed, removed or reordered. Exit code 6 if there is one.",
+      cmd_audit_verify },
+    { "audit tail", "", 0, 0, LOCAL_JSON | O(DATABASE) | O(LINES),
+      "show the latest audit events",
+      "",
+      cmd_audit_tail },
+    { "help", "[COMMAND]", 0, 2, O(HELP) | O(TABLE),
+      "explain a command",
+      "",
+      cmd_help },
+    { "version", "", 0, 0, O(HELP),
+      "print the version",
+      "",
+      cmd_version },
+    { NULL, NULL, 0, 0, 0, NULL, NULL, NULL },
+};
