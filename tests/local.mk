@@ -1,3 +1,4 @@
 # tests: sources and what may live here
 include tests/unit/base.mk
 include tests/unit/certs.mk
+include tests/unit/vault.mk

@@ -15,6 +15,11 @@ static const unsigned next_states[] = {
     [STATE_DESTROYED_COMPROMISED] = 0,
 };
 
+static bool follows(uint32_t from, uint32_t to)
+{
+    return (next_states[from] & 1u << to) != 0;
+}
+
 static bool is_compromised(uint32_t state)
 {
     return state == STATE_COMPROMISED || state == STATE_DESTROYED_COMPROMISED;
@@ -142,7 +147,8 @@ rc_t rules_transition(const struct control *old, const struct control *next, int
     uint32_t from = control_effective_state(old, now), to = control_effective_state(next, now);
     bool legal = same_identity(old, next) && old->version != UINT64_MAX &&
                  next->version == old->version + 1 &&
-                 (from == to || (next_states[from] & 1u << to) != 0) &&
+                 (from == to || follows(from, to)) &&
+                 (next->state == old->state || next->state == from || follows(from, next->state)) &&
                  state_has_its_date(next, now) && history_follows(old, next) &&
                  use_dates_follow(old, next, from) && compromise_follows(old, next, from, to, now) &&
                  destroy_follows(old, next, from, to, now) &&
