@@ -41,6 +41,11 @@
     X(RC_KEY_FORMAT,          "this key format is not supported",                       0x10)     \
     X(RC_KEY_COMPRESSION,     "this key compression is not supported",                  0x11)     \
     X(RC_BAD_CRYPTO_PARAMS,   "these cryptographic parameters are not supported",       0x24)     \
+    X(RC_OBJECT_TYPE,         "this object type is not supported here",                 0x30)     \
+    X(RC_APP_NAMESPACE,       "application data cannot be made for this namespace",     0x0F)     \
+    X(RC_STORAGE_UNAVAILABLE, "none of these protection storage masks is offered",      0x44)     \
+    X(RC_NOT_QUANTUM_SAFE,    "the object would not be quantum safe",                   0x100)    \
+    X(RC_NO_KEY_VALUE,        "the key value is not present",                           0x13)     \
     /* what the client may do */                                                                  \
     X(RC_NOT_FOUND,           "no such object",                                         0x01)     \
     X(RC_DENIED,              "permission denied",                                      0x0C)     \
@@ -48,6 +53,7 @@
     X(RC_SENSITIVE,           "the key is sensitive and may leave only wrapped",        0x16)     \
     X(RC_WRONG_STATE,         "the object's state does not allow this",                 0x43)     \
     X(RC_DESTROYED,           "the object is destroyed",                                0x36)     \
+    X(RC_MATERIAL_GONE,       "the object's material is destroyed",                     0x36)     \
     X(RC_USAGE_MASK,          "the key's usage mask does not allow this",               0x29)     \
     X(RC_ILLEGAL_TRANSITION,  "this change of state is not allowed",                    0x43)     \
     X(RC_WRONG_TYPE,          "this object type does not allow this operation",         0x28)     \

@@ -1,1 +1,7 @@
-# server/engine: the way of a request. Knows ops, policy, audit, db and the vault's client.
+# server/engine: the way of a request. Knows ops, policy, db and the vault's client; no socket, no TLS.
+noinst_LIBRARIES += server/engine/libengine.a
+server_engine_libengine_a_SOURCES = \
+	server/engine/engine.h server/engine/request.h server/engine/session.c \
+	server/engine/request.c server/engine/run.c server/engine/commit.c \
+	server/engine/answer.c server/engine/login.c \
+	server/engine/overlay.c server/engine/overlay.h

@@ -1,1 +1,9 @@
-# server/ops: sources and what may live here
+# server/ops: the KMIP operations, one table and pure functions. Knows proto, base, policy and the plain
+# structures of db and vault; no SQL, no TLS, no TPM, no clock.
+noinst_LIBRARIES += server/ops/libops.a
+server_ops_libops_a_SOURCES = \
+	server/ops/op.c server/ops/op.h \
+	server/ops/attrs.c server/ops/attrs.h \
+	server/ops/filter.c server/ops/filter.h \
+	server/ops/make.c server/ops/get.c server/ops/get_attributes.c \
+	server/ops/locate.c server/ops/lifecycle.c server/ops/query.c

@@ -17,6 +17,7 @@
     X(PERMIT_CREATE,         "create",         false)                                              \
     X(PERMIT_REGISTER,       "register",       false)                                              \
     X(PERMIT_LOCATE,         "locate",         false)                                              \
+    X(PERMIT_SEE,            "see",            true) /* found by Locate */                         \
     X(PERMIT_GET,            "get",            true)                                               \
     X(PERMIT_GET_ATTRIBUTES, "get-attributes", true)                                               \
     X(PERMIT_ACTIVATE,       "activate",       true)                                               \

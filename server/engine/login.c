@@ -1,0 +1,111 @@
+/*
+ * Who is it? The certificate's names are looked up in policy: at login, and again when a commit finds
+ * that the client's standing has moved.
+ */
+#include <stdlib.h>
+
+#include "server/engine/request.h"
+
+struct login {
+    struct engine *engine;
+    struct session *session;
+    engine_login_fn *done;
+    void *arg;
+    struct arena arena;
+    struct db_load load;
+};
+
+/* Longest answer of one look-up. */
+enum { LOGIN_MEMORY = 64 * 1024 };
+
+static void ask(struct db_identity *id, const struct session *s)
+{
+    *id = (struct db_identity){.issuer = bytes_str(s->issuer),
+                               .fingerprint = bytes_str(s->fingerprint)};
+    for (size_t i = 0; i < s->name_count && i < DB_IDENTITY_NAMES; i++)
+        id->names[id->name_count++] =
+            (struct db_identity_name){s->names[i].kind, bytes_str(s->names[i].value)};
+}
+
+/* Takes the answer over into the session. RC_AUTH_FAILED if this client may not work. */
+static rc_t take(const struct db_identity *id, struct session *s)
+{
+    s->known = false;
+    if (!id->found || !id->enabled || id->revoked)
+        return RC_AUTH_FAILED;
+    char *name = strndup((const char *)id->client_name.data, id->client_name.len);
+    if (!name)
+        return RC_NO_MEMORY;
+    free(s->client_name);
+    s->client_name = name;
+    s->client = id->client;
+    s->domain = id->domain;
+    s->standing = id->standing;
+    s->known = true;
+    return RC_OK;
+}
+
+static void login_on_identity(struct db_load *load, rc_t rc)
+{
+    struct login *l = load->arg;
+    struct engine *e = l->engine;
+    if (rc == RC_OK)
+        rc = take(&load->identity, l->session);
+    else if (rc != RC_NO_MEMORY)
+        rc = RC_UNAVAILABLE;
+    if (!e->closing)
+        l->done(l->arg, rc);
+    session_drop(l->session);
+    arena_free(&l->arena);
+    free(l);
+    engine_drop(e);
+}
+
+rc_t engine_login(struct engine *e, struct session *s, engine_login_fn *done, void *arg)
+{
+    struct login *l = calloc(1, sizeof *l);
+    if (!l)
+        return RC_NO_MEMORY;
+    e->refs++;
+    *l = (struct login){.engine = e, .session = session_hold(s), .done = done, .arg = arg};
+    l->arena = ARENA_OF(LOGIN_MEMORY);
+    l->load = (struct db_load){
+        .kind = DB_LOAD_IDENTITY, .arena = &l->arena, .done = login_on_identity, .arg = l};
+    ask(&l->load.identity, s);
+    db_load_add(e->db, &l->load);
+    engine_turn(e);
+    return RC_OK;
+}
+
+static void again_on_identity(struct db_load *load, rc_t rc)
+{
+    struct engine_request *rq = load->arg;
+    if (rq->engine->closing) {
+        request_drop(rq);
+        return;
+    }
+    if (rc == RC_OK)
+        rc = take(&load->identity, rq->session);
+    if (rc == RC_AUTH_FAILED) {
+        /* Disabled or revoked meanwhile: the refusal is audited, the connection closed without a byte. */
+        rq->refusal = RC_AUTH_FAILED;
+        rq->silent = true;
+        request_run(rq);
+    } else if (rc == RC_OK) {
+        request_run(rq);
+    } else {
+        request_constant(rq);
+    }
+    request_drop(rq);
+}
+
+rc_t login_again(struct engine_request *rq)
+{
+    rq->load = (struct db_load){
+        .kind = DB_LOAD_IDENTITY, .arena = &rq->memory, .done = again_on_identity, .arg = rq};
+    ask(&rq->load.identity, rq->session);
+    request_hold(rq);
+    db_load_add(rq->engine->db, &rq->load);
+    engine_turn(rq->engine);
+    return RC_OK;
+}

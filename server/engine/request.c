@@ -1,0 +1,257 @@
+/*
+ * Engine and requests: opening, taking a message in, letting go. What a request does in between is in
+ * run.c and commit.c.
+ */
+#include "server/engine/request.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "proto/base/wipe.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+
+/* Past this many times the queue limit not even a refusal is made. */
+enum { QUEUE_HARD = 2 };
+
+/* ---- the engine ----------------------------------------------------------------------------- */
+
+static void on_turn_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct engine *e = arg;
+    while (e->stillborn) {
+        struct engine_request *rq = e->stillborn;
+        e->stillborn = rq->next_stillborn;
+        request_end(rq, NULL, true);
+    }
+    if (e->closing)
+        return;
+    db_flush(e->db);
+    if (e->vault)
+        vault_client_flush(e->vault);
+}
+
+void engine_turn(struct engine *e)
+{
+    event_active(e->turn_over, 0, 0);
+}
+
+static rc_t copy_text(char **to, const char *from)
+{
+    free(*to);
+    *to = from ? strdup(from) : NULL;
+    return from && !*to ? RC_NO_MEMORY : RC_OK;
+}
+
+rc_t engine_open(const struct engine_config *config, struct engine **out)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return RC_NO_MEMORY;
+    e->refs = 1;
+    e->base = config->base;
+    e->db = config->db;
+    e->vault = config->vault;
+    e->limits = config->limits;
+    rc_t rc = copy_text(&e->version, config->server_version);
+    if (rc == RC_OK)
+        rc = copy_text(&e->node, config->node);
+    if (rc == RC_OK && getrandom(e->tag, sizeof e->tag, 0) != (ssize_t)sizeof e->tag)
+        rc = RC_IO;
+    e->turn_over = event_new(config->base, -1, 0, on_turn_over, e);
+    if (rc == RC_OK && !e->turn_over)
+        rc = RC_NO_MEMORY;
+    if (rc != RC_OK) {
+        engine_drop(e);
+        return rc;
+    }
+    /* Last in a turn, where the loop has priorities: whatever is ready joins before things are sent. */
+    event_priority_set(e->turn_over, event_base_get_npriorities(config->base) - 1);
+    e->server = (struct op_server){.version = e->version, .node = e->node};
+    *out = e;
+    return RC_OK;
+}
+
+void engine_drop(struct engine *e)
+{
+    if (--e->refs)
+        return;
+    if (e->turn_over)
+        event_free(e->turn_over);
+    free(e->version);
+    free(e->node);
+    free(e->tpm_label);
+    free(e);
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e)
+        return;
+    e->closing = true;
+    while (e->requests) {
+        e->requests->gone = true;
+        request_end(e->requests, NULL, true);
+    }
+    e->stillborn = NULL;
+    engine_drop(e);
+}
+
+void engine_set_vault(struct engine *e, struct vault_client *vault)
+{
+    e->vault = vault;
+}
+
+void engine_set_tpm_label(struct engine *e, const char *label)
+{
+    if (copy_text(&e->tpm_label, label) == RC_OK)
+        e->server.tpm_label = e->tpm_label;
+    else
+        e->server.tpm_label = NULL;
+}
+
+void engine_set_limits(struct engine *e, const struct engine_limits *limits)
+{
+    e->limits = *limits;
+}
+
+void engine_get_stats(const struct engine *e, struct engine_stats *out)
+{
+    *out = e->stats;
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+void request_hold(struct engine_request *rq)
+{
+    rq->refs++;
+}
+
+void request_drop(struct engine_request *rq)
+{
+    if (--rq->refs)
+        return;
+    struct engine *e = rq->engine;
+    session_drop(rq->session);
+    buf_free(&rq->input);
+    buf_free(&rq->body);
+    arena_free(&rq->run);
+    arena_free(&rq->memory);
+    wipe(rq, sizeof *rq); /* vault replies view key bytes, and small ones lie in here */
+    free(rq);
+    engine_drop(e);
+}
+
+void request_end(struct engine_request *rq, struct buf *answer, bool close)
+{
+    struct engine *e = rq->engine;
+    if (rq->prev)
+        rq->prev->next = rq->next;
+    else
+        e->requests = rq->next;
+    if (rq->next)
+        rq->next->prev = rq->prev;
+    e->stats.pending--;
+    if (!answer || answer->len == 0)
+        e->stats.lost_answers++;
+    AUTO_BUF nothing = BUF_EMPTY;
+    if (!rq->gone)
+        rq->done(rq->arg, answer ? answer : &nothing, close || rq->close);
+    rq->gone = true;
+    request_drop(rq);
+}
+
+void request_abort(struct engine_request *rq)
+{
+    rq->next_stillborn = rq->engine->stillborn;
+    rq->engine->stillborn = rq;
+    engine_turn(rq->engine);
+}
+
+/* The version to answer in when the request's own is not served: the nearest one that is. */
+static uint16_t nearest_version(uint16_t asked)
+{
+    for (size_t i = 0; i < KMIP_VERSION_COUNT; i++)
+        if (kmip_versions[i] <= asked)
+            return kmip_versions[i];
+    return kmip_versions[KMIP_VERSION_COUNT - 1];
+}
+
+/* The message and what its header asks for. What is wrong goes to message_rc. */
+static rc_t decode(struct engine_request *rq)
+{
+    const struct engine_limits *lim = &rq->engine->limits;
+    struct ttlv_limits limits = TTLV_LIMITS_DEFAULT;
+    limits.depth = lim->nesting;
+    limits.message = (uint32_t)lim->request_bytes;
+    limits.text = lim->text_bytes;
+    limits.batch_items = lim->batch_items;
+    limits.attributes = lim->attributes;
+    limits.name = lim->name_bytes;
+    rq->message_rc = kmip_request_read(&rq->memory, buf_view(&rq->input), &limits, &rq->message);
+    const struct kmip_request *m = rq->message;
+    rq->version = nearest_version(m && m->version ? m->version : V1_0);
+    rq->answer_max = lim->response_bytes;
+    rq->on_error = KMIP_BATCH_STOP;
+    if (rq->message_rc != RC_OK || !m || !m->header)
+        return RC_OK;
+    const struct kmip_request_header *h = m->header;
+    if (h->maximum_response_size.set && h->maximum_response_size.value > 0 &&
+        (uint64_t)h->maximum_response_size.value < rq->answer_max)
+        rq->answer_max = (size_t)h->maximum_response_size.value;
+    if (h->batch_error_continuation_option)
+        rq->on_error = h->batch_error_continuation_option;
+    /* Everything is done at once: fine for who can wait (1.x True, 2.x Optional), not for who must. */
+    if (h->asynchronous_indicator == KMIP_ASYNCHRONOUS_INDICATOR_MANDATORY)
+        rq->refusal = RC_FEATURE;
+    rq->name_taken = ARENA_ARRAY(&rq->memory, m->count + 1, bool);
+    return rq->name_taken ? RC_OK : RC_NO_MEMORY;
+}
+
+struct engine_request *engine_submit(struct engine *e, struct session *s, struct buf *request,
+                                     engine_answer_fn *done, void *arg)
+{
+    struct engine_request *rq = NULL;
+    if (!e->closing && e->stats.pending < QUEUE_HARD * e->limits.queue)
+        rq = calloc(1, sizeof *rq);
+    if (!rq) {
+        buf_free(request);
+        return NULL;
+    }
+    rq->engine = e;
+    e->refs++;
+    rq->refs = 1;
+    rq->session = session_hold(s);
+    rq->done = done;
+    rq->arg = arg;
+    buf_take(&rq->input, request);
+    rq->memory = ARENA_OF(e->limits.request_memory);
+    rq->run = ARENA_OF(e->limits.request_memory);
+    rq->arrived_us = clock_monotonic_us();
+    rq->number = ++e->sequence;
+    rq->next = e->requests;
+    if (rq->next)
+        rq->next->prev = rq;
+    e->requests = rq;
+    e->stats.requests++;
+    bool busy = e->stats.pending++ >= e->limits.queue;
+    if (decode(rq) != RC_OK) {
+        request_abort(rq);
+        return rq;
+    }
+    if (busy) {
+        rq->refusal = RC_BUSY;
+        e->stats.busy++;
+    }
+    if (!s->known)
+        rq->refusal = RC_AUTH_FAILED;
+    request_run(rq);
+    return rq;
+}
+
+void engine_abandon(struct engine_request *rq)
+{
+    rq->gone = true;
+}

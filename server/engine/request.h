@@ -1,0 +1,128 @@
+/*
+ * Inside of the engine: the engine itself and one request on its way. A request is held by its place in
+ * the engine's list and by each answer it waits for; request_drop() alone frees it.
+ */
+#ifndef SERVER_ENGINE_REQUEST_H
+#define SERVER_ENGINE_REQUEST_H
+
+#include "db/db.h"
+#include "server/engine/engine.h"
+#include "server/engine/overlay.h"
+#include "server/ops/op.h"
+#include "server/vault/client.h"
+
+struct event;
+
+struct engine {
+    struct event_base *base;
+    struct db *db;
+    struct vault_client *vault;
+    struct engine_limits limits;
+    struct op_server server;
+    char *version, *node, *tpm_label; /* owned; server views them */
+    struct event *turn_over;          /* low priority: sends what this turn has queued */
+    struct engine_request *requests;  /* all that are on their way */
+    struct engine_request *stillborn; /* to be closed from the loop */
+    struct engine_stats stats;
+    uint8_t tag[4];    /* random: server correlation values of one life of a worker */
+    uint64_t sequence; /* of requests */
+    unsigned refs;     /* itself, each request, each login */
+    bool closing;
+};
+
+/* What one batch item came to. */
+struct item_result {
+    rc_t rc;
+    bool undone;
+    uint32_t operation;
+    struct uid subject;
+};
+
+struct engine_request {
+    struct engine *engine;
+    struct engine_request *next, *prev; /* engine->requests */
+    struct engine_request *next_stillborn;
+    struct session *session;
+    unsigned refs;
+    bool gone; /* abandoned, or the engine closes: nobody is called */
+    engine_answer_fn *done;
+    void *arg;
+
+    struct buf input;            /* the message; wiped with the request */
+    struct arena memory;         /* what is decoded from it */
+    struct kmip_request *message;
+    rc_t message_rc;             /* not RC_OK: the message as a whole is refused */
+    uint16_t version;            /* of the answer */
+    uint32_t on_error;           /* Batch Error Continuation Option */
+    size_t answer_max;           /* bytes */
+    int64_t arrived_us;          /* monotonic */
+    int64_t now;                 /* seconds, wall clock, of this run */
+    uint64_t number;             /* for the server correlation value */
+    bool *name_taken;            /* by item: an earlier run lost on a name of its object */
+
+    /* one run, from the first item; dropped and begun anew after a lost race */
+    struct arena run;
+    unsigned runs;
+    rc_t refusal; /* not RC_OK: every item fails with it, nothing is done */
+    bool close;   /* close the connection after the answer */
+    bool silent;  /* close it without one */
+    struct identity who;
+    struct op_limits op_limits;
+    struct op_ids ids;
+    struct overlay overlay;
+    size_t at;                   /* the item being worked on */
+    bool stepping, step_again;   /* see go_on() in run.c */
+    size_t result_count;
+    struct item_result *results;
+    struct buf body;             /* encoded response items */
+    size_t head_bytes;           /* message without its items */
+
+    struct op_item item;
+    const struct op *op;
+    uint64_t loaded_version; /* of item.object, 0 if from the overlay */
+    struct uid load_uid;
+    struct db_load load;
+    unsigned calls_out;      /* vault calls not answered */
+    rc_t calls_rc;
+    struct call_slot {
+        struct engine_request *rq;
+        unsigned index;
+    } slots[OP_CALLS_MAX];
+    struct db_unit unit;
+};
+
+/* request.c */
+void request_hold(struct engine_request *rq);
+void request_drop(struct engine_request *rq);
+/* Takes it out of the list and calls back; drops the list's hold. answer may be NULL. */
+void request_end(struct engine_request *rq, struct buf *answer, bool close);
+/* Gives up without an answer, from the loop: also right within engine_submit(). */
+void request_abort(struct engine_request *rq);
+void engine_drop(struct engine *e);
+void engine_turn(struct engine *e); /* something was queued: flush when this turn is over */
+
+/* run.c: the items. request_run() begins a run; it ends in request_commit(). */
+void request_run(struct engine_request *rq);
+
+/* commit.c: the unit of work, its outcome, and the answer. */
+void request_commit(struct engine_request *rq);
+/* The constant error: no audit can be written, so nothing is told. */
+void request_constant(struct engine_request *rq);
+
+/* answer.c */
+/* Size of the message around the items; begins an empty body. */
+rc_t answer_begin(struct engine_request *rq);
+/* One result each. RC_RESPONSE_TOO_LARGE leaves the body as it was. */
+rc_t answer_success(struct engine_request *rq, size_t item, void *payload);
+rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc);
+/* Failed for the whole message: one item without an operation. */
+rc_t answer_refusal(struct engine_request *rq, rc_t rc);
+/* All results so far become Operation Undone. */
+rc_t answer_undo(struct engine_request *rq);
+/* The whole message with `count` items from the body. */
+rc_t answer_message(struct engine_request *rq, size_t count, struct buf *out);
+
+/* login.c: looks a session's identity up. */
+rc_t login_again(struct engine_request *rq);
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * One run of a request through its items: prepare, load, authorise, perform, vault, complete. It starts
+ * again from the first item when the commit lost a race. An item that has to wait returns to the loop;
+ * its answer brings the request back here.
+ */
+#include "server/engine/request.h"
+
+#include "server/base/clock.h"
+
+static void go_on(struct engine_request *rq);
+static void after_load(struct engine_request *rq);
+static void after_calls(struct engine_request *rq);
+
+/* ---- the end of an item --------------------------------------------------------------------- */
+
+static void note_result(struct engine_request *rq, rc_t rc)
+{
+    rq->results[rq->result_count++] = (struct item_result){
+        .rc = rc, .operation = rq->message->items[rq->at].operation, .subject = rq->item.subject};
+    rq->engine->stats.items++;
+    if (rc != RC_OK)
+        rq->engine->stats.failed_items++;
+}
+
+/* The item failed: on with the next, or stop, or undo all before. A refusal meets every item. */
+static void item_failed(struct engine_request *rq, rc_t rc)
+{
+    note_result(rq, rc);
+    rc_t wrote = answer_failure(rq, rq->at, rc);
+    rq->at++;
+    if (rq->refusal == RC_OK && rq->on_error != KMIP_BATCH_CONTINUE) {
+        rq->at = rq->message->count;
+        if (rq->on_error == KMIP_BATCH_UNDO) {
+            overlay_undo(&rq->overlay);
+            wrote = answer_undo(rq);
+        }
+    }
+    if (wrote == RC_OK)
+        go_on(rq);
+    else
+        request_abort(rq); /* no memory left even for a refusal */
+}
+
+/* Identifiers for later items (KMIP 2.1, 4.58 and 6). */
+static rc_t keep_ids(struct engine_request *rq)
+{
+    const struct op_item *it = &rq->item;
+    struct op_ids *ids = &rq->ids;
+    static const struct uid nil;
+    if (it->id_effect == ID_KEEP && it->want != WANT_OBJECT)
+        return RC_OK;
+    struct uid id = it->id_effect == ID_SET ? it->result_id : it->id_effect == ID_CLEAR ? nil : it->uid;
+    if (it->id_effect != ID_KEEP) {
+        ids->placeholder = id;
+        if (it->operation == KMIP_OP_CREATE)
+            ids->created = id;
+        else if (it->operation == KMIP_OP_REGISTER)
+            ids->registered = id;
+        else if (it->operation == KMIP_OP_LOCATE)
+            ids->located = id;
+    }
+    if (it->id_effect == ID_CLEAR)
+        return RC_OK;
+    ids->all[ids->count++] = id;
+    return RC_OK;
+}
+
+static rc_t finish_item(struct engine_request *rq)
+{
+    struct op_item *it = &rq->item;
+    if (it->changed && it->change == DB_INSERT &&
+        (rq->name_taken[rq->at] || overlay_has_name(&rq->overlay, it->changed)))
+        return RC_NAME_TAKEN;
+    TRY(answer_success(rq, rq->at, it->response));
+    if (it->changed)
+        TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, it->changed, it->change, rq->loaded_version));
+    return keep_ids(rq);
+}
+
+static void item_done(struct engine_request *rq)
+{
+    size_t before = rq->body.len;
+    rc_t rc = finish_item(rq);
+    if (rc != RC_OK) {
+        buf_cut(&rq->body, before);
+        item_failed(rq, rc);
+        return;
+    }
+    note_result(rq, RC_OK);
+    rq->at++;
+    go_on(rq);
+}
+
+/* ---- vault ---------------------------------------------------------------------------------- */
+
+static void run_on_vault(void *arg, const struct vault_reply *reply)
+{
+    struct call_slot *slot = arg;
+    struct engine_request *rq = slot->rq;
+    rq->item.replies[slot->index] = *reply; /* its views lie in our arena */
+    if (reply->rc != RC_OK && rq->calls_rc == RC_OK)
+        rq->calls_rc = reply->rc;
+    if (--rq->calls_out == 0 && !rq->engine->closing)
+        after_calls(rq);
+    request_drop(rq);
+}
+
+/* Sends the item's calls. What could not be sent counts as answered with its result. */
+static void send_calls(struct engine_request *rq)
+{
+    struct op_item *it = &rq->item;
+    struct engine *e = rq->engine;
+    rq->calls_rc = RC_OK;
+    rq->calls_out = 1; /* ours, so that nothing ends before all are out */
+    for (unsigned i = 0; i < it->call_count; i++) {
+        rq->slots[i] = (struct call_slot){rq, i};
+        rc_t rc = e->vault ? vault_client_call(e->vault, &it->calls[i], &rq->run, run_on_vault,
+                                               &rq->slots[i])
+                           : RC_UNAVAILABLE;
+        if (rc != RC_OK) {
+            rq->calls_rc = rc;
+            break;
+        }
+        rq->calls_out++;
+        request_hold(rq);
+    }
+    if (--rq->calls_out == 0)
+        after_calls(rq);
+    else
+        engine_turn(e);
+}
+
+static void after_calls(struct engine_request *rq)
+{
+    rc_t rc = rq->calls_rc;
+    if (rc == RC_OK && rq->op->complete)
+        rc = rq->op->complete(&rq->item);
+    if (rc == RC_OK)
+        item_done(rq);
+    else
+        item_failed(rq, rc);
+}
+
+/* ---- loads ---------------------------------------------------------------------------------- */
+
+/* Newest first, as the database answers: identifiers grow with time. */
+static void insert_sorted(struct uid *uids, size_t *count, const struct uid *uid)
+{
+    size_t at = *count;
+    while (at > 0 && uid_compare(&uids[at - 1], uid) < 0) {
+        uids[at] = uids[at - 1];
+        at--;
+    }
+    uids[at] = *uid;
+    (*count)++;
+}
+
+static size_t without(struct uid *uids, size_t count, const struct uid *uid)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!uid_equal(&uids[i], uid))
+            uids[kept++] = uids[i];
+    return kept;
+}
+
+/* Objects that this request made or changed: judged here, whatever the database said of them. */
+static rc_t merge_overlay(struct engine_request *rq, const struct db_locate *found)
+{
+    struct op_item *it = &rq->item;
+    struct uid *uids = ARENA_ARRAY(&rq->run, found->count + rq->overlay.count + 1, struct uid);
+    if (!uids)
+        return RC_NO_MEMORY;
+    size_t count = found->count;
+    if (count)
+        memcpy(uids, found->uids, count * sizeof *uids);
+    uint64_t total = found->total > count ? found->total : count;
+    for (size_t i = 0; i < rq->overlay.count; i++) {
+        const struct object *o = rq->overlay.entries[i].object;
+        size_t before = count;
+        count = without(uids, count, &o->control.uid);
+        total -= before - count;
+        bool match = false;
+        TRY(filter_match(&rq->run, &it->filter, o, &match));
+        if (match && policy_decide(&rq->who, PERMIT_SEE, o) == RC_OK) {
+            insert_sorted(uids, &count, &o->control.uid);
+            total++;
+        }
+    }
+    uint64_t skip = it->query.offset < count ? it->query.offset : count;
+    it->located = uids + skip;
+    it->located_count = count - (size_t)skip;
+    if (it->located_count > it->query.maximum)
+        it->located_count = it->query.maximum;
+    it->located_total = total;
+    return RC_OK;
+}
+
+static rc_t take_located(struct engine_request *rq)
+{
+    struct op_item *it = &rq->item;
+    const struct db_locate *found = &rq->load.locate;
+    if (rq->overlay.count)
+        return merge_overlay(rq, found);
+    it->located = found->uids;
+    it->located_count = found->count;
+    it->located_total = it->query.want_total ? found->total : found->count;
+    return RC_OK;
+}
+
+static rc_t take_object(struct engine_request *rq, const struct object *object)
+{
+    struct op_item *it = &rq->item;
+    TRY(policy_decide(&rq->who, rq->op->permission, object));
+    it->object = object;
+    if (rq->loaded_version)
+        TRY(overlay_read(&rq->overlay, &rq->run, &it->uid, rq->loaded_version));
+    return RC_OK;
+}
+
+static void run_on_load(struct db_load *load, rc_t rc)
+{
+    struct engine_request *rq = load->arg;
+    if (!rq->engine->closing) {
+        if (rc == RC_OK)
+            after_load(rq);
+        else if (rc == RC_UNAVAILABLE)
+            request_constant(rq);
+        else
+            item_failed(rq, rc);
+    }
+    request_drop(rq);
+}
+
+static void start_load(struct engine_request *rq)
+{
+    rq->load.arena = &rq->run;
+    rq->load.done = run_on_load;
+    rq->load.arg = rq;
+    request_hold(rq);
+    db_load_add(rq->engine->db, &rq->load);
+    engine_turn(rq->engine);
+}
+
+static void load_object(struct engine_request *rq)
+{
+    struct op_item *it = &rq->item;
+    rq->load_uid = it->uid;
+    rq->load = (struct db_load){.kind = DB_LOAD_OBJECTS};
+    rq->load.objects.uids = &rq->load_uid;
+    rq->load.objects.count = 1;
+    /* In a batch later items may want what this one does not: an object in the overlay is whole. */
+    rq->load.objects.want = rq->message->count > 1
+                                ? DB_WANT_MATERIAL | DB_WANT_NAMES | DB_WANT_ATTRIBUTES
+                                : it->db_want;
+    start_load(rq);
+}
+
+static void load_located(struct engine_request *rq)
+{
+    struct op_item *it = &rq->item;
+    rq->load = (struct db_load){.kind = DB_LOAD_LOCATE};
+    rq->load.locate = it->query;
+    if (rq->overlay.count) {
+        /* The overlay shifts places: count from the start, with room for what it takes away. */
+        uint64_t most = it->query.offset + it->query.maximum + rq->overlay.count;
+        rq->load.locate.offset = 0;
+        rq->load.locate.maximum = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+    }
+    if (it->filter.nothing)
+        after_load(rq);
+    else
+        start_load(rq);
+}
+
+static void after_load(struct engine_request *rq)
+{
+    struct op_item *it = &rq->item;
+    rc_t rc = RC_OK;
+    if (it->want == WANT_OBJECT) {
+        struct object *o = overlay_find(&rq->overlay, &it->uid);
+        if (!o) {
+            o = rq->load.objects.found ? rq->load.objects.found[0] : NULL;
+            rq->loaded_version = o ? o->control.version : 0;
+        }
+        rc = take_object(rq, o);
+    } else {
+        rc = policy_decide(&rq->who, rq->op->permission, NULL);
+        if (rc == RC_OK && it->want == WANT_LOCATE)
+            rc = take_located(rq);
+    }
+    if (rc == RC_OK && rq->op->perform)
+        rc = rq->op->perform(it);
+    if (rc != RC_OK)
+        item_failed(rq, rc);
+    else if (it->call_count)
+        send_calls(rq);
+    else
+        after_calls(rq);
+}
+
+/* ---- items ---------------------------------------------------------------------------------- */
+
+/* The beginning of an item, as far as nothing is needed from elsewhere. */
+static rc_t open_item(struct engine_request *rq)
+{
+    const struct kmip_request_item *asked = &rq->message->items[rq->at];
+    struct op_item *it = &rq->item;
+    *it = (struct op_item){
+        .arena = &rq->run,
+        .version = rq->version,
+        .who = &rq->who,
+        .limits = &rq->op_limits,
+        .server = &rq->engine->server,
+        .ids = &rq->ids,
+        .now = rq->now,
+        .operation = asked->operation,
+        .request = asked->payload,
+    };
+    rq->loaded_version = 0;
+    rq->calls_rc = RC_OK;
+    rq->load = (struct db_load){0};
+    rq->op = op_find(asked->operation, rq->version);
+    TRY(rq->refusal);
+    if (!rq->op)
+        return RC_OP_UNSUPPORTED;
+    TRY(rq->message->item_rc[rq->at]);
+    if (!asked->payload)
+        return RC_BAD_MESSAGE;
+    return rq->op->prepare ? rq->op->prepare(it) : RC_OK;
+}
+
+static void start_item(struct engine_request *rq)
+{
+    rc_t rc = open_item(rq);
+    if (rc != RC_OK)
+        item_failed(rq, rc);
+    else if (rq->item.want == WANT_OBJECT && !overlay_find(&rq->overlay, &rq->item.uid))
+        load_object(rq);
+    else if (rq->item.want == WANT_LOCATE)
+        load_located(rq);
+    else
+        after_load(rq);
+}
+
+/* The next item, or the end. A loop, so that a long batch that waits for nobody needs no deep stack. */
+static void go_on(struct engine_request *rq)
+{
+    rq->step_again = true;
+    if (rq->stepping)
+        return;
+    rq->stepping = true;
+    request_hold(rq);
+    while (rq->step_again) {
+        rq->step_again = false;
+        if (rq->message_rc == RC_OK && rq->at < rq->message->count)
+            start_item(rq);
+        else
+            request_commit(rq);
+    }
+    rq->stepping = false;
+    request_drop(rq);
+}
+
+/* Forgets an earlier run, its answers wiped. */
+static rc_t begin_run(struct engine_request *rq)
+{
+    arena_reset(&rq->run);
+    size_t count = rq->message ? rq->message->count : 0;
+    const struct session *s = rq->session;
+    const struct engine_limits *lim = &rq->engine->limits;
+    rq->runs++;
+    rq->now = clock_wall_s();
+    rq->who = (struct identity){s->client, s->domain, s->standing};
+    rq->op_limits = (struct op_limits){{lim->attributes, lim->name_bytes}, lim->locate_max};
+    rq->ids = (struct op_ids){0};
+    rq->overlay = (struct overlay){0};
+    rq->at = 0;
+    rq->result_count = 0;
+    rq->results = ARENA_ARRAY(&rq->run, count + 1, struct item_result);
+    rq->ids.all = ARENA_ARRAY(&rq->run, count + 1, struct uid);
+    if (!rq->results || !rq->ids.all)
+        return RC_NO_MEMORY;
+    return answer_begin(rq);
+}
+
+void request_run(struct engine_request *rq)
+{
+    if (begin_run(rq) != RC_OK) {
+        request_abort(rq);
+        return;
+    }
+    go_on(rq);
+}

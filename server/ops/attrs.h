@@ -1,0 +1,78 @@
+/*
+ * Between the stored object and KMIP's attributes: what a client may set when an object is made, where
+ * it goes (control record, names, or the JSON of the rest), and the whole list as a client sees it.
+ * Pure functions. KMIP 1.4, 3; KMIP 2.1, 4.
+ */
+#ifndef SERVER_OPS_ATTRS_H
+#define SERVER_OPS_ATTRS_H
+
+#include "proto/kmip/attribute.h"
+#include "server/base/object.h"
+
+enum attrs_origin { ATTRS_CREATE, ATTRS_REGISTER };
+
+/* Limits on what one object may carry. */
+struct attrs_limits {
+    unsigned attributes; /* instances of all kinds */
+    unsigned name_bytes; /* of one Name */
+};
+
+/*
+ * Takes what the client gave into a new object. Beforehand o has uid, owner, domain, object_type and
+ * initial_date, and NO_DATE and the defaults of attrs_blank(). Attributes with a place of their own go
+ * there, all others into *rest. Checks version, type, applicability, single instance, who may set it.
+ * Errors: RC_ATTR_UNSUPPORTED, RC_ATTR_READ_ONLY, RC_ATTR_SINGLE, RC_BAD_VALUE, RC_INVALID_FIELD,
+ * RC_NAME_TAKEN (the same name twice), RC_TOO_MANY, RC_FEATURE (templates by name), RC_NO_MEMORY.
+ */
+rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
+                const struct attrs_limits *limits, const struct kmip_attributes *given,
+                struct object *o, struct kmip_attributes *rest);
+
+/* An object without dates, not sensitive, extractable. */
+void attrs_blank(struct object *o);
+
+/*
+ * The dates of a new object against each other, and the first state they give (KMIP 2.1, 4.57): Active
+ * if the Activation Date has come, else Pre-Active. RC_INVALID_FIELD.
+ */
+rc_t attrs_first_state(struct object *o, int64_t now);
+
+/* Sensitive, Extractable and their history at creation. */
+void attrs_first_protection(struct object *o);
+
+/* Adds the Digest (SHA-256 of the plain bytes, made by the vault). */
+rc_t attrs_add_digest(struct arena *a, struct kmip_attributes *rest, const uint8_t digest[32],
+                      uint32_t key_format);
+/* Random Number Generator of keys that the vault generates (KMIP 2.1, 4.46). */
+rc_t attrs_add_rng(struct arena *a, struct kmip_attributes *rest);
+/* The same as a structure under another tag, for Query. */
+struct node *attrs_rng_node(struct arena *a, uint32_t tag);
+
+/* The rest as it was stored, without what attrs_store() added for searches. */
+rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes *rest);
+/*
+ * Writes the rest into o->attributes, with copies of what Locate can only find there (Sensitive and its
+ * kin, Short Unique Identifier). The control record stays the truth: attrs_load() drops the copies.
+ */
+rc_t attrs_store(struct arena *a, struct object *o, const struct kmip_attributes *rest);
+
+/* Sets a single-instance attribute, or replaces its value. */
+rc_t attrs_set(struct arena *a, struct kmip_attributes *list, struct node *value);
+
+/* All attributes of an object at time `now`, whatever the version. */
+rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_attributes *out);
+
+/* Secret Data Type is no attribute, yet it belongs to the object: kept among the rest, never shown. */
+rc_t attrs_keep_secret_type(struct arena *a, struct kmip_attributes *rest, uint32_t type);
+uint32_t attrs_secret_type(const struct kmip_attributes *rest);
+
+/* Where the control record keeps an attribute, or NULL: for Locate's filters. */
+enum attrs_field_kind { ATTRS_U32, ATTRS_DATE, ATTRS_BOOL };
+struct attrs_field {
+    uint32_t tag;
+    enum attrs_field_kind kind;
+    size_t offset; /* in struct control */
+};
+const struct attrs_field *attrs_field(uint32_t tag);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * Get: the object with its material, which the vault opens. The first Get of an object ends its
+ * freshness, and so changes it. Wrapped delivery is not offered yet. KMIP 1.4, 4.11; KMIP 2.1, 6.1.19.
+ */
+#include "server/ops/op.h"
+
+rc_t get_prepare(struct op_item *it)
+{
+    const struct kmip_get_request *in = it->request;
+    if (in->key_wrapping_specification)
+        return RC_WRAP_UNSUPPORTED;
+    op_want_object(it, &in->unique_identifier, DB_WANT_MATERIAL | DB_WANT_ATTRIBUTES);
+    return RC_OK;
+}
+
+/* The format to answer in, or 0 if the object cannot be given in the one asked for. */
+static uint32_t format_for(const struct op_item *it, uint32_t asked)
+{
+    uint32_t stored = it->object->key_format;
+    if (asked == 0 || asked == stored)
+        return stored;
+    if (it->object->control.object_type != KMIP_OBJECT_SYMMETRIC_KEY)
+        return 0;
+    bool both = (asked == KMIP_FORMAT_RAW || asked == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY) &&
+                (stored == KMIP_FORMAT_RAW || stored == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY);
+    return both ? asked : 0;
+}
+
+struct getting {
+    uint32_t format;
+    uint32_t secret_type;
+    uint32_t opaque_type;
+};
+
+static rc_t end_freshness(struct op_item *it, struct kmip_attributes *rest)
+{
+    const struct kmip_attribute *fresh = kmip_attributes_find(rest, KMIP_TAG_FRESH, 0);
+    if (!fresh || !fresh->value->boolean)
+        return RC_OK;
+    struct object *o = op_change(it, DB_UPDATE);
+    if (!o)
+        return RC_NO_MEMORY;
+    TRY(attrs_set(it->arena, rest, node_boolean(it->arena, KMIP_TAG_FRESH, false)));
+    TRY(attrs_store(it->arena, o, rest));
+    op_ask_transition(it);
+    return RC_OK;
+}
+
+rc_t get_perform(struct op_item *it)
+{
+    const struct kmip_get_request *in = it->request;
+    const struct control *c = &it->object->control;
+    uint32_t state = control_effective_state(c, it->now);
+    if (state == STATE_DESTROYED || state == STATE_DESTROYED_COMPROMISED)
+        return RC_MATERIAL_GONE;
+    if (!c->extractable)
+        return RC_NOT_EXTRACTABLE;
+    if (c->sensitive)
+        return RC_SENSITIVE;
+    if (in->key_compression_type)
+        return RC_KEY_COMPRESSION; /* for elliptic curve public keys only */
+    struct getting *g = ARENA_NEW(it->arena, struct getting);
+    if (!g)
+        return RC_NO_MEMORY;
+    it->own = g;
+    g->format = format_for(it, in->key_format_type);
+    if (g->format == 0)
+        return RC_KEY_FORMAT;
+    struct kmip_attributes rest;
+    TRY(attrs_load(it->arena, it->object, &rest));
+    g->secret_type = attrs_secret_type(&rest);
+    const struct kmip_attribute *opaque = kmip_attributes_find(&rest, KMIP_TAG_OPAQUE_DATA_TYPE, 0);
+    g->opaque_type = opaque ? opaque->value->enumeration : 0;
+    struct vault_call *call = &it->calls[it->call_count++];
+    *call = (struct vault_call){.op = VAULT_GET,
+                                .domain = c->domain,
+                                .control = *c,
+                                .material = it->object->material};
+    memcpy(call->mac, it->object->control_mac, sizeof call->mac);
+    return end_freshness(it, &rest);
+}
+
+static struct kmip_key_block *key_block(struct op_item *it, const struct getting *g)
+{
+    struct arena *a = it->arena;
+    const struct control *c = &it->object->control;
+    struct kmip_key_block *block = KMIP_NEW(a, key_block);
+    struct kmip_key_value *value = ARENA_NEW(a, struct kmip_key_value);
+    if (!block || !value)
+        return NULL;
+    if (g->format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY) {
+        value->structure = node_structure(a, KMIP_TAG_KEY_MATERIAL);
+        if (!value->structure ||
+            node_append(value->structure, node_bytes(a, KMIP_TAG_KEY, it->replies[0].plain)) != RC_OK)
+            return NULL;
+    } else {
+        value->material = it->replies[0].plain;
+    }
+    block->key_format_type = g->format;
+    block->key_value = value;
+    block->cryptographic_algorithm = c->algorithm;
+    if (c->length)
+        block->cryptographic_length = KMIP_NUMBER(c->length);
+    return block;
+}
+
+static rc_t fill_object(struct op_item *it, const struct getting *g, struct kmip_object *object)
+{
+    struct arena *a = it->arena;
+    switch (object->type) {
+    case KMIP_OBJECT_SYMMETRIC_KEY:
+        object->symmetric_key = KMIP_NEW(a, symmetric_key);
+        if (!object->symmetric_key || !(object->symmetric_key->key_block = key_block(it, g)))
+            return RC_NO_MEMORY;
+        return RC_OK;
+    case KMIP_OBJECT_SECRET_DATA:
+        object->secret_data = KMIP_NEW(a, secret_data);
+        if (!object->secret_data || !(object->secret_data->key_block = key_block(it, g)))
+            return RC_NO_MEMORY;
+        object->secret_data->type = g->secret_type;
+        return RC_OK;
+    case KMIP_OBJECT_OPAQUE_OBJECT:
+        object->opaque_object = KMIP_NEW(a, opaque_object);
+        if (!object->opaque_object)
+            return RC_NO_MEMORY;
+        object->opaque_object->type = g->opaque_type;
+        object->opaque_object->value = it->replies[0].plain;
+        return RC_OK;
+    default:
+        return RC_INTEGRITY; /* no such object was ever stored */
+    }
+}
+
+rc_t get_complete(struct op_item *it)
+{
+    if (it->changed)
+        memcpy(it->changed->control_mac, it->replies[1].mac, sizeof it->changed->control_mac);
+    struct kmip_get_response *out = op_respond(it);
+    struct kmip_object *object = ARENA_NEW(it->arena, struct kmip_object);
+    if (!out || !object)
+        return RC_NO_MEMORY;
+    object->type = it->object->control.object_type;
+    TRY(fill_object(it, it->own, object));
+    out->object_type = object->type;
+    out->object = object;
+    out->unique_identifier = op_uid_out(it->arena, &it->object->control.uid);
+    return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
+}

@@ -1,0 +1,142 @@
+/* The table of operations and what they share; see op.h. */
+#include "server/ops/op.h"
+
+/* clang-format off */
+static const struct op ops[] = {
+    {KMIP_OP_CREATE, "Create", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_CREATE,
+     create_prepare, create_perform, create_complete},
+    {KMIP_OP_REGISTER, "Register", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_REGISTER,
+     register_prepare, register_perform, register_complete},
+    {KMIP_OP_LOCATE, "Locate", V1_0, V2_1, 0, PERMIT_LOCATE,
+     locate_prepare, locate_perform, NULL},
+    {KMIP_OP_GET, "Get", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_GET,
+     get_prepare, get_perform, get_complete},
+    {KMIP_OP_GET_ATTRIBUTES, "Get Attributes", V1_0, V2_1, 0, PERMIT_GET_ATTRIBUTES,
+     get_attributes_prepare, get_attributes_perform, NULL},
+    {KMIP_OP_ACTIVATE, "Activate", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_ACTIVATE,
+     activate_prepare, activate_perform, lifecycle_complete},
+    {KMIP_OP_REVOKE, "Revoke", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_REVOKE,
+     revoke_prepare, revoke_perform, lifecycle_complete},
+    {KMIP_OP_DESTROY, "Destroy", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_DESTROY,
+     destroy_prepare, destroy_perform, lifecycle_complete},
+    {KMIP_OP_QUERY, "Query", V1_0, V2_1, 0, PERMIT_QUERY,
+     NULL, query_perform, NULL},
+    {KMIP_OP_DISCOVER_VERSIONS, "Discover Versions", V1_1, V2_1, 0, PERMIT_QUERY,
+     NULL, discover_perform, NULL},
+};
+/* clang-format on */
+
+const struct op *op_table(size_t *count)
+{
+    *count = sizeof ops / sizeof ops[0];
+    return ops;
+}
+
+const struct op *op_find(uint32_t code, uint16_t version)
+{
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        if (ops[i].code == code && ops[i].since <= version && version <= ops[i].until)
+            return &ops[i];
+    return NULL;
+}
+
+/* ---- identifiers ---------------------------------------------------------------------------- */
+
+static struct uid by_enumeration(const struct op_ids *ids, uint32_t which)
+{
+    switch (which) {
+    case KMIP_UID_ID_PLACEHOLDER:
+        return ids->placeholder;
+    case KMIP_UID_CREATE:
+        return ids->created;
+    case KMIP_UID_REGISTER:
+        return ids->registered;
+    case KMIP_UID_LOCATE:
+        return ids->located;
+    default:
+        return (struct uid){{0}};
+    }
+}
+
+/* From the first identifier of the response on, or backwards from the last one before this item. */
+static struct uid by_index(const struct op_ids *ids, int32_t index)
+{
+    int64_t at = index >= 0 ? index : (int64_t)ids->count + index;
+    if (at < 0 || at >= (int64_t)ids->count)
+        return (struct uid){{0}};
+    return ids->all[at];
+}
+
+static struct uid resolve(const struct op_ids *ids, const struct kmip_uid *id)
+{
+    struct uid uid = {{0}};
+    switch (id->type) {
+    case 0:
+        return ids->placeholder;
+    case TTLV_TEXT_STRING:
+        if (uid_parse(id->text, &uid) != RC_OK)
+            return (struct uid){{0}};
+        return uid;
+    case TTLV_ENUMERATION:
+        return by_enumeration(ids, id->enumeration);
+    case TTLV_INTEGER:
+        return by_index(ids, id->integer);
+    default:
+        return uid;
+    }
+}
+
+void op_want_object(struct op_item *it, const struct kmip_uid *id, unsigned db_want)
+{
+    it->want = WANT_OBJECT;
+    it->uid = resolve(it->ids, id);
+    it->subject = it->uid;
+    it->db_want = db_want;
+}
+
+struct kmip_uid op_uid_out(struct arena *a, const struct uid *uid)
+{
+    char text[UID_TEXT_SIZE];
+    uid_print(uid, text);
+    return KMIP_UID_TEXT(arena_copy(a, bytes_str(text)));
+}
+
+/* ---- answers and changes -------------------------------------------------------------------- */
+
+void *op_respond(struct op_item *it)
+{
+    it->response = kmip_payload_new(it->arena, it->operation, true);
+    return it->response;
+}
+
+rc_t op_respond_uid(struct op_item *it, const struct uid *uid)
+{
+    struct kmip_object_response *out = op_respond(it);
+    if (!out)
+        return RC_NO_MEMORY;
+    out->unique_identifier = op_uid_out(it->arena, uid);
+    return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
+}
+
+struct object *op_change(struct op_item *it, enum db_change_kind kind)
+{
+    struct object *o = ARENA_NEW(it->arena, struct object);
+    if (!o)
+        return NULL;
+    *o = *it->object;
+    o->control.version++;
+    o->last_change_date = it->now;
+    it->changed = o;
+    it->change = kind;
+    return o;
+}
+
+void op_ask_transition(struct op_item *it)
+{
+    struct vault_call *call = &it->calls[it->call_count++];
+    *call = (struct vault_call){.op = VAULT_TRANSITION,
+                                .domain = it->object->control.domain,
+                                .control = it->object->control,
+                                .next = it->changed->control};
+    memcpy(call->mac, it->object->control_mac, sizeof call->mac);
+}
