@@ -13,7 +13,7 @@
  * One attribute instance. A standard attribute has tag, and value->tag is the same. A vendor attribute
  * (1.x "x-Name", "y-Name"; 2.x Vendor Attribute) has tag KMIP_TAG_ATTRIBUTE, vendor and name, and
  * value->tag is KMIP_TAG_ATTRIBUTE_VALUE. 1.x "x-Name" is vendor "x", name "Name" and back (KMIP 2.1,
- * 4.68 maps client-set ones to "x", server-set ones to "y").
+ * 4.60 reserves "x" and "y" for that). Attributes of other vendors are not shown to 1.x.
  */
 struct kmip_attribute {
     uint32_t tag;
@@ -27,7 +27,8 @@ struct kmip_attributes {
     bool present;  /* the list was there, even if empty */
     size_t count, room;
     struct kmip_attribute *items;
-    struct node *template_names; /* 1.x Template-Attribute: its Name items, chained by next; deprecated */
+    size_t template_count; /* 1.x Template-Attribute: names of Template objects (deprecated) */
+    const struct node *template_names; /* the first of that many siblings, each a Name structure */
 };
 
 /* An attribute named but without a value: Get Attributes, Delete Attribute, Get Attribute List. */
@@ -62,7 +63,8 @@ struct kmip_attr_info {
     uint8_t alternatives;  /* other types allowed since 2.0, as bits 1 << type (Unique Identifier) */
     uint16_t since, until;
     uint16_t flags;        /* enum kmip_attr_flags */
-    uint32_t objects;      /* ATTR_OBJECT bits */
+    uint32_t objects;      /* ATTR_OBJECT bits by the rules of 1.x; 0 if 1.x lacks the attribute */
+    uint32_t objects_2x;   /* the same by the rules of 2.x */
     int structure;         /* KMIP_S_x of message.h for a structure, or -1 */
 };
 
@@ -75,7 +77,8 @@ bool kmip_attr_known(uint32_t tag, uint16_t version);
 uint32_t kmip_attr_by_text(struct bytes text, uint16_t version);
 /* Tag to 1.x name; NULL if not an attribute. */
 const char *kmip_attr_text(uint32_t tag);
-/* The 1.x name of a ref or attribute: text of the tag, or "x-..." for vendor ones. Arena memory. */
+/* The 1.x name of a ref or attribute: text of the tag, or "x-..." for vendors "x" and "y" (arena memory).
+ * data NULL if 1.x cannot name it or the arena is at its cap. */
 struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendor, struct bytes name);
 
 /* ---- lists ---- */
@@ -90,6 +93,9 @@ rc_t kmip_attributes_add_boolean(struct arena *a, struct kmip_attributes *list, 
 rc_t kmip_attributes_add_date(struct arena *a, struct kmip_attributes *list, uint32_t tag, int64_t seconds);
 rc_t kmip_attributes_add_text(struct arena *a, struct kmip_attributes *list, uint32_t tag, struct bytes text);
 rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, struct bytes value, uint32_t type);
+/* Gives every instance of a multi-instance attribute its Attribute Index (0, 1, ...), as responses of
+ * 1.x show them; those of 2.x ignore it. */
+void kmip_attributes_number(struct kmip_attributes *list);
 /* The n-th instance of a tag (from 0), or NULL. */
 const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag, size_t n);
 size_t kmip_attributes_count(const struct kmip_attributes *list, uint32_t tag);

@@ -27,6 +27,16 @@ struct kmip_uid {
 };
 #define KMIP_UID_TEXT(b) ((struct kmip_uid){.type = TTLV_TEXT_STRING, .text = (b)})
 
+/* Data, MAC Data, Signature Data: bytes; in requests since 2.0 also the output of an earlier batch item,
+ * by the enumeration Data or by its number. type 0: absent. */
+struct kmip_data {
+    uint8_t type; /* 0, TTLV_BYTE_STRING, TTLV_ENUMERATION, TTLV_INTEGER */
+    struct bytes bytes;
+    uint32_t enumeration;
+    int32_t integer;
+};
+#define KMIP_DATA(b) ((struct kmip_data){.type = TTLV_BYTE_STRING, .bytes = (b)})
+
 struct kmip_enums {
     size_t count;
     uint32_t *items;
@@ -112,6 +122,7 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define KMIP_TYPE_TEXT       struct bytes
 #define KMIP_TYPE_BYTES      struct bytes
 #define KMIP_TYPE_UID        struct kmip_uid
+#define KMIP_TYPE_DATA       struct kmip_data
 #define KMIP_TYPE_NODE       struct node *
 #define KMIP_TYPE_OBJECT     struct kmip_object *
 #define KMIP_TYPE_KEYVALUE   struct kmip_key_value *
@@ -202,6 +213,7 @@ enum kmip_kind {
     KMIP_K_TEXT,
     KMIP_K_BYTES,
     KMIP_K_UID,
+    KMIP_K_DATA,
     KMIP_K_NODE,
     KMIP_K_REST,
     KMIP_K_NEST,

@@ -61,7 +61,7 @@ const struct kmip_entry *kmip_tag(uint32_t tag); /* NULL if KMIP does not define
 const char *kmip_tag_name(uint32_t tag);         /* CamelCase, or "?" */
 bool kmip_tag_known(uint32_t tag, uint16_t version);
 uint32_t kmip_tag_by_name(struct bytes camel);   /* 0 if none */
-/* All tags, sorted by value, for walks. */
+/* All tags, sorted by value, for walks; an entry whose name is NULL is a number KMIP does not use. */
 const struct kmip_entry *kmip_tags(size_t *count);
 
 /* ---- enumerations, found by the tag they stand under ---- */
