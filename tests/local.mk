@@ -2,3 +2,4 @@
 include tests/unit/base.mk
 include tests/unit/certs.mk
 include tests/unit/vault.mk
+include tests/fuzz/vault.mk

@@ -14,9 +14,6 @@ static void on_hello(struct child *c, struct control_message *m)
 {
     (void)m;
     c->greeted = true;
-    if (c->role == BY_VAULT) /* a new vault: new channels for all who had one */
-        for (unsigned i = 0; i < c->sup->worker_count; i++)
-            child_link(&c->sup->workers[i]);
 }
 
 static void on_ask_config(struct child *c, struct control_message *m)
@@ -109,6 +106,10 @@ static void on_ready(struct child *c, struct control_message *m)
     c->state = CHILD_READY;
     log_info("child.ready", "child=%s pid=%d after_ms=%lld", c->name, (int)c->pid,
              (long long)(c->heard_us - c->started_us) / 1000);
+    /* A new vault: new channels for all who had one. Not before: it waits for answers one by one. */
+    if (c->role == BY_VAULT)
+        for (unsigned i = 0; i < c->sup->worker_count; i++)
+            child_link(&c->sup->workers[i]);
     supervisor_look(c->sup);
 }
 

@@ -267,7 +267,8 @@ void child_link(struct child *worker)
     uint8_t who[8];
     int ends[2];
 
-    if (!worker->wants_channel || worker->control < 0 || vault->control < 0 || !vault->greeted)
+    if (!worker->wants_channel || worker->control < 0 || vault->control < 0 ||
+        vault->state != CHILD_READY)
         return;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)) {
         log_error("channel.make", "child=%s error=\"%s\"", worker->name, strerror(errno));
