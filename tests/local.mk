@@ -3,3 +3,4 @@ include tests/unit/base.mk
 include tests/unit/certs.mk
 include tests/unit/vault.mk
 include tests/fuzz/vault.mk
+include tests/unit/tpm.mk

@@ -37,7 +37,7 @@ static rc_t put_hex(json_t *o, const char *key, struct bytes data)
 {
     AUTO_BUF text = BUF_EMPTY;
     TRY(hex_add(&text, data));
-    return put(o, key, json_stringn((const char *)text.data, text.len));
+    return put(o, key, json_stringn(text.len ? (const char *)text.data : "", text.len));
 }
 
 static rc_t put_public(json_t *o, const char *key, const TPM2B_PUBLIC *pub)

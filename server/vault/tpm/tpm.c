@@ -223,13 +223,21 @@ rc_t tpm_new(const struct tpm_options *options, struct tpm **out)
     return RC_OK;
 }
 
+void tpm_disconnect(struct tpm *t)
+{
+    char kept[sizeof t->last_error];
+    memcpy(kept, t->last_error, sizeof kept);
+    if (t->esys)
+        (void)tpm_flush_left(t);
+    tpm_close(t);
+    memcpy(t->last_error, kept, sizeof kept);
+}
+
 void tpm_free(struct tpm **t)
 {
     if (!*t)
         return;
-    if ((*t)->esys)
-        (void)tpm_flush_left(*t);
-    tpm_close(*t);
+    tpm_disconnect(*t);
     wipe(*t, sizeof **t);
     free(*t);
     *t = NULL;

@@ -41,6 +41,8 @@ void tpm_free(struct tpm **t);
  * made, session started. Every function of this folder calls it first. RC_TPM, RC_UNAVAILABLE.
  */
 rc_t tpm_ready(struct tpm *t);
+/* Flushes and closes; the next call connects anew (to what may be another TPM by then). */
+void tpm_disconnect(struct tpm *t);
 /* One cheap command, to find out whether the TPM is still there. RC_TPM. */
 rc_t tpm_ping(struct tpm *t);
 /* Whether a connection stands. False after a lost TPM, until tpm_ready() succeeds. */

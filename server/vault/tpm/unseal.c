@@ -36,7 +36,7 @@ static rc_t check_ak(struct vault_keys *k)
     return memcmp(name.raw, k->pinned.ak.raw, NODE_NAME_BYTES) == 0 ? RC_OK : RC_TPM_FOREIGN;
 }
 
-static rc_t check_tpm(struct vault_keys *k)
+static rc_t check_identity(struct vault_keys *k)
 {
     ESYS_TR nv;
     rc_t rc = tpm_ready(k->t);
@@ -56,6 +56,14 @@ static rc_t check_tpm(struct vault_keys *k)
         return vault_report_set(&k->report, VAULT_FOREIGN, RC_TPM_FOREIGN,
                                 "the TPM has no approval counter at 0x%08x", k->pinned.nv_policy);
     return rc == RC_OK ? RC_OK : tpm_trouble(k, rc, "the approval counter cannot be read");
+}
+
+static rc_t check_tpm(struct vault_keys *k)
+{
+    rc_t rc = check_identity(k);
+    if (rc == RC_TPM_FOREIGN)
+        tpm_disconnect(k->t); /* so that the right one is found when it is put back */
+    return rc;
 }
 
 static rc_t look_at_pcrs(struct vault_keys *k, uint32_t mask)

@@ -1,0 +1,16 @@
+/*
+ * Tests of server/vault/tpm: unit tests and tests on a software TPM.
+ */
+#include <stdlib.h>
+
+#include "tests/unit/tpm/fixture.h"
+
+int main(void)
+{
+    SRunner *r = srunner_create(vault_suite());
+    srunner_set_tap(r, "-");
+    srunner_run_all(r, CK_SILENT);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
