@@ -4,3 +4,5 @@ include tests/unit/certs.mk
 include tests/unit/vault.mk
 include tests/fuzz/vault.mk
 include tests/unit/tpm.mk
+include tests/unit/config.mk
+include tests/unit/process.mk

@@ -173,7 +173,7 @@ static rc_t print_value(const char *value, struct buf *out)
 
 static rc_t print_comment(const struct config_option *o, struct buf *out)
 {
-    TRY(buf_add_fmt(out, "\n# %s.\n#", o->help));
+    TRY(buf_add_fmt(out, "\n# %s\n#", o->help));
     if (o->kind == CONFIG_NUMBER)
         TRY(buf_add_fmt(out, " %s, %" PRIu64 " to %" PRIu64 ";", o->unit, o->least, o->most));
     return buf_add_fmt(out, " default: %s;%s\n", *o->preset ? o->preset : "(empty)",
@@ -193,8 +193,9 @@ rc_t config_print(const struct config *c, bool comments, struct buf *out)
         }
         if (comments)
             TRY(print_comment(o, out));
-        TRY(buf_add_fmt(out, "%s = ", o->name));
-        TRY(print_value(config_value(c, o, value), out));
+        config_value(c, o, value);
+        TRY(buf_add_fmt(out, "%s =%s", o->name, *value ? " " : ""));
+        TRY(print_value(value, out));
     }
     return RC_OK;
 }

@@ -62,6 +62,10 @@ rc_t config_parse(struct bytes text, const char *file, struct config *out, struc
 const char *config_value(const struct config *c, const struct config_option *o, char *out);
 /* All options as a configuration file: with comments (help, unit, default, range) or bare. */
 rc_t config_print(const struct config *c, bool comments, struct buf *out);
+/* What stands before config_print() in deploy/holdfast.conf.example. */
+#define CONFIG_EXAMPLE_HEAD                                                                        \
+    "# Holdfast: every option with its default. Only what differs needs to stand in the file.\n"    \
+    "# A long value goes on in the next line, when that begins with a blank. See holdfast.conf(5).\n\n"
 /* All options as a JSON object of sections. */
 rc_t config_print_json(const struct config *c, struct buf *out);
 /*

@@ -19,18 +19,20 @@ static const char usage[] =
     "  -c, --config FILE      configuration (default " SYSCONFDIR "/holdfast.conf)\n"
     "      --libexec-dir DIR  where holdfast-worker and holdfast-vault are\n"
     "      --check            check the configuration, tell every problem, do not start\n"
+    "      --example          print an example configuration with all options and defaults\n"
     "      --version          print the version\n"
     "      --help             print this text\n"
     "\n"
     "SIGHUP reads configuration and certificates again; SIGTERM ends open requests, then the\n"
     "server; a second one ends it at once. See holdfastd(8) and holdfast.conf(5).\n";
 
-enum { OPT_LIBEXEC = 256, OPT_CHECK, OPT_VERSION, OPT_HELP };
+enum { OPT_LIBEXEC = 256, OPT_CHECK, OPT_EXAMPLE, OPT_VERSION, OPT_HELP };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
     {"libexec-dir", required_argument, NULL, OPT_LIBEXEC},
     {"check", no_argument, NULL, OPT_CHECK},
+    {"example", no_argument, NULL, OPT_EXAMPLE},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -50,6 +52,18 @@ static const char *find_libexec(char *room, size_t size)
             return room;
     }
     return PKGLIBEXECDIR;
+}
+
+static int print_example(struct config *config)
+{
+    AUTO_BUF text = BUF_EMPTY;
+
+    config_preset(config);
+    if (config_print(config, true, &text) != RC_OK)
+        return 1;
+    fputs(CONFIG_EXAMPLE_HEAD, stdout);
+    fwrite(text.data, 1, text.len, stdout);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -72,6 +86,8 @@ int main(int argc, char **argv)
         case OPT_CHECK:
             check = true;
             break;
+        case OPT_EXAMPLE:
+            return print_example(&config);
         case OPT_VERSION:
             puts("holdfastd " PACKAGE_VERSION);
             return 0;

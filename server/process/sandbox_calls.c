@@ -91,6 +91,7 @@ static const struct sandbox_call vault[] = {
     /* threads for the TPM and for slow keys, no processes; clone3 cannot be looked into */
     YES_IF(clone, BITS(0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)), NO(clone3, ENOSYS),
     YES(sched_getparam), YES(sched_getscheduler),
+    NO(socket, EACCES),
     END,
 };
 
