@@ -6,3 +6,10 @@ server_main_holdfastd_CPPFLAGS = $(AM_CPPFLAGS) \
 server_main_holdfastd_LDADD = \
 	server/process/libprocess.a server/net/libnet.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
 	$(EVENT_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS)
+
+pkglibexec_PROGRAMS += server/main/holdfast-vault
+server_main_holdfast_vault_SOURCES = server/main/holdfast-vault.c
+server_main_holdfast_vault_LDADD = \
+	server/process/libprocess.a server/vault/libvault.a server/ipc/libipc.a server/vault/libvaultclient.a \
+	server/base/libbase.a proto/libproto.a \
+	$(EVENT_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
