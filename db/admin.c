@@ -123,7 +123,6 @@ void db_admin_close(struct db_admin **a)
         return;
     if ((*a)->pg)
         PQfinish((*a)->pg);
-    free((*a)->operator_name);
     free(*a);
     *a = NULL;
 }

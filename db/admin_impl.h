@@ -9,7 +9,6 @@
 
 struct db_admin {
     PGconn *pg;
-    char *operator_name;
     char error[512];
 };
 

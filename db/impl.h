@@ -97,7 +97,7 @@ struct committer {
     uint64_t refused_open;         /* not yet told */
     struct db_unit gap_unit;
     struct audit_event gap_event;
-    char gap_detail[96];
+    char gap_detail[128];
     bool gap_queued;
 };
 
