@@ -19,6 +19,7 @@ enum {
     TICK_FIRST_MS = 250, /* after a loss; doubles */
     TICK_MOST_MS = 5000,
     TELL_MS = 1000,
+    LOGGED_A_SECOND = 10, /* integrity failures told one by one */
 };
 
 static handler_fn *const handlers[VAULT_OP_END] = {
@@ -80,6 +81,27 @@ static bool peer_flush(struct peer *p)
     return true;
 }
 
+/* Each one is an alarm, but a peer that sends nothing else must not fill the disk. */
+static void tell_integrity(struct vault_service *s, const struct ask *a)
+{
+    char uid[UID_TEXT_SIZE];
+    int64_t now = clock_wall_s();
+    s->integrity++;
+    if (now != s->log_second) {
+        if (s->not_logged)
+            log_error("vault.integrity_more", "count=%u", s->not_logged);
+        s->log_second = now;
+        s->logged = s->not_logged = 0;
+    }
+    if (s->logged >= LOGGED_A_SECOND) {
+        s->not_logged++;
+        return;
+    }
+    s->logged++;
+    uid_print(&a->call.control.uid, uid);
+    log_error("vault.integrity", "op=%s object=%s", vault_op_name(a->call.op), uid);
+}
+
 /* Runs one call; RC_PROTOCOL and RC_NO_MEMORY end the peer. */
 static rc_t run_call(struct vault_service *s, struct ask *a)
 {
@@ -92,12 +114,8 @@ static rc_t run_call(struct vault_service *s, struct ask *a)
         return RC_OK;
     }
     s->refused++;
-    if (rc == RC_INTEGRITY) {
-        char uid[UID_TEXT_SIZE];
-        uid_print(&a->call.control.uid, uid);
-        log_error("vault.integrity", "op=%s object=%s", vault_op_name(a->call.op), uid);
-        s->integrity++;
-    }
+    if (rc == RC_INTEGRITY)
+        tell_integrity(s, a);
     const struct vault_reply reply = {.rc = rc};
     return vault_reply_write(&a->peer->writer, a->call.op, a->frame->id, &reply);
 }

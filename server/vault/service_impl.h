@@ -64,6 +64,8 @@ struct vault_service {
     char tpm_reason[160]; /* why the supervisor has no descriptor */
     int64_t started_s;
     uint64_t answered, refused, integrity; /* calls, by outcome */
+    int64_t log_second;                    /* the second whose integrity failures are counted below */
+    uint32_t logged, not_logged;
 };
 
 /* One call under way: what a handler gets. */

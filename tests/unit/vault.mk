@@ -9,3 +9,15 @@ tests_unit_check_vault_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_vault_LDADD = server/vault/libvault.a server/vault/libvaultclient.a \
 	server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
 	$(OPENSSL_LIBS) $(EVENT_LIBS) $(CHECK_LIBS) -lpthread
+
+# The service on a software TPM (swtpm), and the program in its sandbox.
+check_PROGRAMS += tests/unit/check_vault_service
+TESTS += tests/unit/check_vault_service
+tests_unit_check_vault_service_SOURCES = \
+	tests/unit/vault_service/check_vault_service.c \
+	tests/unit/vault_service/fixture.c tests/unit/vault_service/fixture.h
+tests_unit_check_vault_service_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_check_vault_service_LDADD = server/vault/libvault.a server/vault/libvaultclient.a \
+	server/process/libprocess.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
+	$(OPENSSL_LIBS) $(TSS2_LIBS) $(EVENT_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) \
+	$(CHECK_LIBS) -lpthread
