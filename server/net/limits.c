@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 enum {
-    BUCKETS = 1024, /* of a section's table, by kind */
-    WAYS = 16,      /* slots of a bucket: with 4,096 keys a bucket holds 4 on the average */
+    BUCKETS = 4096, /* of a section's table, by kind */
+    WAYS = 16,      /* slots of a bucket; a key has two buckets to go to */
     RATE_BUCKETS = 1024,
     MAGIC = 0x48464C31, /* "HFL1": the layout below */
 };
@@ -27,8 +27,6 @@ struct slot {
 };
 
 struct section {
-    _Atomic uint32_t connections;
-    uint32_t unused[15];
     struct slot slots[LIMITS_KINDS][BUCKETS][WAYS];
 };
 
@@ -38,18 +36,21 @@ struct rate {
     _Atomic int64_t free_at;
 };
 
+/* Sections begin at pages, and those that nobody uses are never touched, so they cost no memory. */
 struct shared {
     uint32_t magic;
     uint32_t size;
     uint8_t seed[16]; /* of the keyed hash */
-    uint8_t unused[40];
-    struct rate rates[RATE_BUCKETS][WAYS];
-    struct section sections[LIMITS_WORKERS];
+    _Atomic uint32_t used[LIMITS_WORKERS];
+    _Atomic uint32_t connections[LIMITS_WORKERS];
+    _Alignas(4096) struct rate rates[RATE_BUCKETS][WAYS];
+    _Alignas(4096) struct section sections[LIMITS_WORKERS];
 };
 
 struct limits {
     struct shared *shared;
     struct section *own;
+    unsigned worker;
     struct limits_settings set;
 };
 
@@ -125,11 +126,13 @@ rc_t limits_map(int fd, unsigned worker, struct limits **out)
     }
     limits->shared = map;
     limits->own = &limits->shared->sections[worker];
+    limits->worker = worker;
     limits->set = LIMITS_DEFAULT;
     if (limits->shared->magic != MAGIC || limits->shared->size != sizeof(struct shared)) {
         limits_unmap(&limits);
         return RC_BAD_LENGTH;
     }
+    atomic_store(&limits->shared->used[worker], 1);
     *out = limits;
     return RC_OK;
 }
@@ -152,35 +155,33 @@ void limits_clear_worker(struct limits *limits, unsigned worker)
 {
     if (worker >= LIMITS_WORKERS)
         return;
+    atomic_store(&limits->shared->connections[worker], 0);
+    /* Gives the pages back: read again, they are zero. */
     struct section *section = &limits->shared->sections[worker];
-    struct slot *slots = &section->slots[0][0][0];
-    atomic_store(&section->connections, 0);
-    for (size_t i = 0; i < (size_t)LIMITS_KINDS * BUCKETS * WAYS; i++)
-        if (atomic_load(&slots[i].key)) { /* looks first: pages never used stay unused */
-            atomic_store(&slots[i].count, 0);
-            atomic_store(&slots[i].key, 0);
-        }
+    if (madvise(section, sizeof *section, MADV_REMOVE) != 0)
+        memset(section, 0, sizeof *section);
 }
 
 uint64_t limits_node_connections(const struct limits *limits)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < LIMITS_WORKERS; i++)
-        sum += atomic_load_explicit(&limits->shared->sections[i].connections, memory_order_relaxed);
+        sum += atomic_load(&limits->shared->connections[i]);
     return sum;
 }
 
 rc_t limits_connection_add(struct limits *limits)
 {
-    uint32_t own = atomic_load(&limits->own->connections);
-    if (limits->set.worker_connections && own >= limits->set.worker_connections)
+    _Atomic uint32_t *own = &limits->shared->connections[limits->worker];
+    uint32_t had = atomic_load(own);
+    if (limits->set.worker_connections && had >= limits->set.worker_connections)
         return RC_BUSY;
     /* Counted first and looked at afterwards, so that two workers never both take the last place.
      */
-    atomic_store(&limits->own->connections, own + 1);
+    atomic_store(own, had + 1);
     if (limits->set.node_connections &&
         limits_node_connections(limits) > limits->set.node_connections) {
-        atomic_store(&limits->own->connections, own);
+        atomic_store(own, had);
         return RC_BUSY;
     }
     return RC_OK;
@@ -188,33 +189,41 @@ rc_t limits_connection_add(struct limits *limits)
 
 void limits_connection_drop(struct limits *limits)
 {
-    uint32_t own = atomic_load(&limits->own->connections);
-    if (own)
-        atomic_store(&limits->own->connections, own - 1);
+    _Atomic uint32_t *own = &limits->shared->connections[limits->worker];
+    uint32_t had = atomic_load(own);
+    if (had)
+        atomic_store(own, had - 1);
 }
 
-static struct slot *bucket_of(struct section *section, enum limits_kind kind, uint64_t hash)
+static struct slot *bucket_of(struct section *section, enum limits_kind kind, uint64_t hash,
+                              int choice)
 {
-    return section->slots[kind][hash % BUCKETS];
+    return section->slots[kind][(choice ? hash >> 32 : hash) % BUCKETS];
 }
 
-static struct slot *slot_find(struct slot *bucket, uint64_t hash)
+static struct slot *slot_find(struct section *section, enum limits_kind kind, uint64_t hash)
 {
-    for (size_t i = 0; i < WAYS; i++)
-        if (atomic_load_explicit(&bucket[i].key, memory_order_acquire) == hash)
-            return &bucket[i];
+    for (int choice = 0; choice < 2; choice++) {
+        struct slot *bucket = bucket_of(section, kind, hash, choice);
+        for (size_t i = 0; i < WAYS; i++)
+            if (atomic_load_explicit(&bucket[i].key, memory_order_acquire) == hash)
+                return &bucket[i];
+    }
     return NULL;
 }
 
-/* The own slot of this key, taken when there is none. NULL: the bucket is full of others. */
-static struct slot *slot_take(struct slot *bucket, uint64_t hash)
+/* The own slot of this key, taken when there is none. NULL: both buckets are full of others. */
+static struct slot *slot_take(struct section *section, enum limits_kind kind, uint64_t hash)
 {
-    struct slot *slot = slot_find(bucket, hash);
-    for (size_t i = 0; !slot && i < WAYS; i++)
-        if (atomic_load(&bucket[i].count) == 0) {
-            slot = &bucket[i];
-            atomic_store_explicit(&slot->key, hash, memory_order_release);
-        }
+    struct slot *slot = slot_find(section, kind, hash);
+    for (int choice = 0; !slot && choice < 2; choice++) {
+        struct slot *bucket = bucket_of(section, kind, hash, choice);
+        for (size_t i = 0; !slot && i < WAYS; i++)
+            if (atomic_load(&bucket[i].count) == 0) {
+                slot = &bucket[i];
+                atomic_store_explicit(&slot->key, hash, memory_order_release);
+            }
+    }
     return slot;
 }
 
@@ -223,13 +232,15 @@ rc_t limits_add(struct limits *limits, enum limits_kind kind, struct bytes key)
     unsigned most = kind == LIMITS_IDENTITY ? limits->set.identity_connections
                                             : limits->set.address_connections;
     uint64_t hash = key_hash(limits, key), sum = 0;
-    struct slot *own = slot_take(bucket_of(limits->own, kind, hash), hash);
+    struct slot *own = slot_take(limits->own, kind, hash);
     if (!own)
         return RC_BUSY;
     /* As above: counted first. Two at the last place may both be refused, never both be let in. */
     atomic_fetch_add(&own->count, 1);
     for (size_t i = 0; most && i < LIMITS_WORKERS; i++) {
-        struct slot *slot = slot_find(bucket_of(&limits->shared->sections[i], kind, hash), hash);
+        struct slot *slot = atomic_load(&limits->shared->used[i])
+                                ? slot_find(&limits->shared->sections[i], kind, hash)
+                                : NULL;
         sum += slot ? atomic_load(&slot->count) : 0;
     }
     if (most && sum > most) {
@@ -242,7 +253,7 @@ rc_t limits_add(struct limits *limits, enum limits_kind kind, struct bytes key)
 void limits_drop(struct limits *limits, enum limits_kind kind, struct bytes key)
 {
     uint64_t hash = key_hash(limits, key);
-    struct slot *own = slot_find(bucket_of(limits->own, kind, hash), hash);
+    struct slot *own = slot_find(limits->own, kind, hash);
     if (own && atomic_load(&own->count))
         atomic_fetch_sub(&own->count, 1);
 }
