@@ -85,7 +85,8 @@ struct db_objects {
     const struct uid *uids;
     size_t count;
     unsigned want;          /* enum db_want; what is not wanted comes back empty */
-    struct object **found;  /* out: array of count in the order of uids, NULL where there is none */
+    struct object **found;  /* out: array of count in the order of uids, NULL where there is none; in
+                               the arena (the caller may bring its own array instead) */
 };
 
 enum { DB_IDENTITY_NAMES = 16 };
@@ -144,7 +145,7 @@ struct db_date_filter {
 
 enum { DB_LOCATE_DATES = 8, DB_LOCATE_NAMES = 8 };
 
-/* Ordered by uid (which is by time of making). Only objects of this owner. */
+/* Newest first (KMIP 2.1, 6.1.32): uids are ordered by time of making. Only objects of this owner. */
 struct db_locate {
     struct uid owner;
     uint64_t domain;
@@ -188,8 +189,10 @@ struct db_load {
     };
     /* db's own */
     struct {
+        struct db *db;
         struct db_load *next;
-        size_t first; /* its place in the batch's arrays */
+        unsigned tries; /* sent so often; again after a lost connection */
+        rc_t rc;
     } own;
 };
 

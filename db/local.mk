@@ -1,3 +1,36 @@
 # db: PostgreSQL. Migrations, asynchronous pipelined connections, loads, group commit, audit chain.
 # Knows proto, server/base and the plain structures of server/vault/hierarchy.h. Never a plain key.
-EXTRA_DIST += db/db.h db/unit.h db/admin.h db/hierarchy.h db/audit_chain.h
+noinst_LIBRARIES += db/libdb.a
+db_libdb_a_SOURCES = \
+	db/admin.c db/admin.h db/admin_impl.h \
+	db/audit_chain.c db/audit_chain.h \
+	db/commit.c db/unit.h \
+	db/conn.c db/conn.h \
+	db/db.c db/db.h db/impl.h \
+	db/group.c \
+	db/hierarchy.c db/hierarchy.h \
+	db/load.c db/locate.c \
+	db/migrate.c \
+	db/pgbin.c db/pgbin.h \
+	db/statements.def \
+	db/stream.c \
+	db/utf8.h
+
+db_migrations = \
+	$(srcdir)/db/migrations/0001_roles.sql \
+	$(srcdir)/db/migrations/0002_kmip.sql \
+	$(srcdir)/db/migrations/0003_audit.sql \
+	$(srcdir)/db/migrations/0004_policy.sql \
+	$(srcdir)/db/migrations/0005_commit.sql \
+	$(srcdir)/db/migrations/0006_policy_api.sql \
+	$(srcdir)/db/migrations/0007_views.sql \
+	$(srcdir)/db/migrations/0008_verify.sql
+EXTRA_DIST += db/embed.sh $(db_migrations)
+
+# The SQL files as C text.
+db/migrations.inc: $(db_migrations) $(srcdir)/db/embed.sh
+	@$(MKDIR_P) db
+	$(AM_V_GEN)sh $(srcdir)/db/embed.sh $(db_migrations) > $@.tmp && mv $@.tmp $@
+BUILT_SOURCES += db/migrations.inc
+CLEANFILES += db/migrations.inc
+db/migrate.$(OBJEXT): db/migrations.inc

@@ -77,8 +77,9 @@ struct db_unit {
     /* db's own */
     struct {
         struct db_unit *next;
-        size_t bytes;      /* weight, for the group's limit */
-        unsigned fails;    /* statements that failed with this unit in the group */
+        size_t bytes; /* weight, for the group's limit */
+        rc_t rc;
+        enum db_outcome outcome;
     } own;
 };
 

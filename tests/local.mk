@@ -6,3 +6,4 @@ include tests/fuzz/vault.mk
 include tests/unit/tpm.mk
 include tests/unit/config.mk
 include tests/unit/process.mk
+include tests/unit/net.mk

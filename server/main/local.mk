@@ -10,6 +10,6 @@ server_main_holdfastd_LDADD = \
 pkglibexec_PROGRAMS += server/main/holdfast-vault
 server_main_holdfast_vault_SOURCES = server/main/holdfast-vault.c
 server_main_holdfast_vault_LDADD = \
-	server/vault/libvault.a server/vault/libvaultclient.a server/process/libprocess.a \
-	server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
-	$(OPENSSL_LIBS) $(TSS2_LIBS) $(EVENT_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lpthread
+	server/process/libprocess.a server/vault/libvault.a server/ipc/libipc.a server/vault/libvaultclient.a \
+	server/base/libbase.a proto/libproto.a \
+	$(EVENT_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread

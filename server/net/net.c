@@ -7,6 +7,7 @@
 #include "server/net/net.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -325,6 +326,7 @@ rc_t net_new(const struct net_config *config, struct net **out)
     net->limits = config->limits;
     net->set = config->settings;
     net->listen_fd = -1;
+    signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error of SSL_write, not our end */
     TAILQ_INIT(&net->conns);
     TAILQ_INIT(&net->ready);
     TAILQ_INIT(&net->shaking);

@@ -128,11 +128,17 @@ static bool all_workers(const struct supervisor *s, enum child_state state)
 static void stop_vault(struct supervisor *s)
 {
     struct timeval t = ms_time(VAULT_STOP_MS);
+    uint8_t body[4];
 
     if (s->vault.state == CHILD_DRAINING)
         return;
+    if (s->vault.state == CHILD_READY) { /* it wipes its secrets before it ends */
+        store_be32(body, VAULT_STOP_MS);
+        (void)child_send(&s->vault, CONTROL_DRAIN, bytes_of(body, sizeof body), NULL, 0);
+    } else {
+        child_signal(&s->vault, SIGTERM);
+    }
     s->vault.state = CHILD_DRAINING;
-    child_signal(&s->vault, SIGTERM);
     evtimer_add(s->drain, &t);
 }
 

@@ -165,7 +165,9 @@ rc_t public_read(struct bytes in, TPM2B_PUBLIC *out)
 {
     size_t used = 0;
     *out = (TPM2B_PUBLIC){0};
-    if (!in.len || Tss2_MU_TPM2B_PUBLIC_Unmarshal(in.data, in.len, &used, out) != TSS2_RC_SUCCESS ||
+    /* The TSS does not compare the size in front with what it reads. */
+    if (in.len < 2 || load_be16(in.data) != in.len - 2 ||
+        Tss2_MU_TPM2B_PUBLIC_Unmarshal(in.data, in.len, &used, out) != TSS2_RC_SUCCESS ||
         used != in.len)
         return RC_INTEGRITY;
     return RC_OK;

@@ -355,7 +355,7 @@ START_TEST(drain_ends_what_ignores_it)
     int64_t began;
 
     put("behaviour-worker", "ignore-drain");
-    put("behaviour-vault", "ignore-term");
+    put("behaviour-vault", "ignore-drain");
     put_config("[server]\ndrain_ms = 500\n");
     start();
     wait_for("state", "serving", 5000);

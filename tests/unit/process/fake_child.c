@@ -152,8 +152,6 @@ int main(int argc, char **argv)
     if (!vault)
         (void)control_send(CONTROL_FD, me, CONTROL_ASK_CHANNEL, BYTES_NONE, NULL, 0);
     report(me);
-    if (behaves("ignore-term"))
-        (void)signal(SIGTERM, SIG_IGN);
     for (;;) {
         struct pollfd p = {.fd = CONTROL_FD, .events = POLLIN};
         rc_t rc;

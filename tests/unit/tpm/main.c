@@ -7,7 +7,11 @@
 
 int main(void)
 {
-    SRunner *r = srunner_create(vault_suite());
+    SRunner *r = srunner_create(codec_suite());
+    srunner_add_suite(r, tcti_suite());
+    srunner_add_suite(r, policy_suite());
+    srunner_add_suite(r, vault_suite());
+    srunner_add_suite(r, ceremony_suite());
     srunner_set_tap(r, "-");
     srunner_run_all(r, CK_SILENT);
     int failed = srunner_ntests_failed(r);

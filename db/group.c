@@ -1,0 +1,395 @@
+/*
+ * Forming and encoding of commit groups: which units go together, and their one statement in binary.
+ * One change per uid per group; a unit that wants a uid already taken waits for the next group.
+ */
+#include <stdlib.h>
+
+#include "db/impl.h"
+#include "db/utf8.h"
+#include "server/base/log.h"
+
+struct slice *slice_new(size_t room)
+{
+    struct slice *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->units = calloc(room ? room : 1, sizeof *s->units);
+    s->room = room;
+    if (!s->units) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void slice_free(struct slice *s)
+{
+    if (s)
+        free(s->units);
+    free(s);
+}
+
+/* ---- sets of uids ---- */
+
+/* Open addressing over the uids that the group changes. */
+struct uid_set {
+    size_t mask;
+    const struct uid **at;
+};
+
+static bool uid_set_has(const struct uid_set *set, const struct uid *u)
+{
+    for (size_t i = load_be64(u->raw + 8) & set->mask; set->at[i]; i = (i + 1) & set->mask)
+        if (uid_equal(set->at[i], u))
+            return true;
+    return false;
+}
+
+static void uid_set_add(struct uid_set *set, const struct uid *u)
+{
+    size_t i = load_be64(u->raw + 8) & set->mask;
+    while (set->at[i])
+        i = (i + 1) & set->mask;
+    set->at[i] = u;
+}
+
+/* True when the unit changes one object twice, or memory is short. */
+static bool has_twice(const struct db_unit *u)
+{
+    if (u->change_count < 2)
+        return false;
+    size_t slots = 8;
+    while (slots < 2 * u->change_count)
+        slots *= 2;
+    struct uid_set set = {slots - 1, calloc(slots, sizeof *set.at)};
+    bool twice = !set.at;
+    for (size_t i = 0; i < u->change_count && !twice; i++) {
+        const struct uid *uid = &u->changes[i].object->control.uid;
+        twice = uid_set_has(&set, uid);
+        if (!twice)
+            uid_set_add(&set, uid);
+    }
+    free(set.at);
+    return twice;
+}
+
+/* ---- what may join ---- */
+
+/* PostgreSQL's jsonb has no NUL in strings; an escaped one would be an error of the whole group. */
+static bool json_storable(struct bytes json)
+{
+    if (!utf8_storable(json))
+        return false;
+    for (size_t i = 0; i + 1 < json.len; i++) {
+        if (json.data[i] != '\\')
+            continue;
+        if (json.data[i + 1] == 'u' && i + 5 < json.len && memcmp(json.data + i + 2, "0000", 4) == 0)
+            return false;
+        i++; /* the escaped character */
+    }
+    return true;
+}
+
+static rc_t change_check(const struct db_change *ch, size_t *bytes)
+{
+    const struct object *o = ch->object;
+    if (ch->kind < DB_INSERT || ch->kind > DB_DESTROY || !o)
+        return RC_INTERNAL;
+    if (o->control.version == 0 || o->control.version > INT64_MAX ||
+        o->control.domain > INT64_MAX || ch->expected > INT64_MAX)
+        return RC_INVALID_FIELD;
+    if (!json_storable(o->attributes))
+        return RC_BAD_UTF8;
+    for (size_t i = 0; i < o->name_count; i++) {
+        if (!utf8_storable(o->names[i].value))
+            return RC_BAD_UTF8;
+        if (o->names[i].value.len > 2048) /* kmip.name.value; the index could not hold more */
+            return RC_TOO_LARGE;
+        *bytes += o->names[i].value.len;
+    }
+    *bytes += 512 + o->attributes.len + (ch->kind == DB_INSERT ? o->material.len : 0);
+    return RC_OK;
+}
+
+rc_t unit_check(struct db_unit *u)
+{
+    size_t bytes = 0;
+    if (u->event_count == 0 || u->event_count > 65536 || u->change_count > 65536 ||
+        u->read_count > 65536)
+        return RC_INTERNAL;
+    for (size_t i = 0; i < u->change_count; i++)
+        TRY(change_check(&u->changes[i], &bytes));
+    if (has_twice(u))
+        return RC_INTERNAL;
+    bytes += u->event_count * 512 + u->read_count * 64;
+    if (bytes > 64u << 20)
+        return RC_TOO_LARGE;
+    u->own.bytes = bytes;
+    return RC_OK;
+}
+
+/* ---- forming ---- */
+
+static bool unit_collides(const struct uid_set *set, const struct db_unit *u)
+{
+    for (size_t i = 0; i < u->change_count; i++)
+        if (uid_set_has(set, &u->changes[i].object->control.uid))
+            return true;
+    return false;
+}
+
+struct slice *group_form(struct db *db)
+{
+    struct committer *c = &db->committer;
+    const struct db_settings *limits = &db->settings;
+    if (!c->first)
+        return NULL;
+    size_t room = c->queued < limits->group_units ? c->queued : limits->group_units;
+    struct slice *s = slice_new(room);
+    /* the first unit may be larger than a group: room for its changes as well */
+    size_t want = 2 * (limits->group_rows + c->first->change_count) + 2, slots = 64;
+    while (slots < want)
+        slots *= 2;
+    struct uid_set set = {slots - 1, calloc(slots, sizeof *set.at)};
+    if (!s || !set.at) {
+        slice_free(s);
+        free(set.at);
+        return NULL;
+    }
+    size_t rows = 0, bytes = 0;
+    struct db_unit **link = &c->first;
+    while (*link && s->count < s->room) {
+        struct db_unit *u = *link;
+        size_t more = u->event_count > u->change_count ? u->event_count : u->change_count;
+        bool fits = s->count == 0 ||
+                    (rows + more <= limits->group_rows && bytes + u->own.bytes <= limits->group_bytes);
+        if (!fits)
+            break;
+        if (unit_collides(&set, u)) {
+            link = &u->own.next;
+            continue;
+        }
+        for (size_t i = 0; i < u->change_count; i++)
+            uid_set_add(&set, &u->changes[i].object->control.uid);
+        s->changes |= u->change_count > 0;
+        rows += more;
+        bytes += u->own.bytes;
+        *link = u->own.next;
+        u->own.next = NULL;
+        s->units[s->count++] = u;
+        c->queued--;
+    }
+    /* the end of the queue may have been taken */
+    struct db_unit **last = &c->first;
+    while (*last)
+        last = &(*last)->own.next;
+    c->last = last;
+    free(set.at);
+    return s;
+}
+
+/* ---- encoding ---- */
+
+static rc_t put_event(struct buf *out, const struct audit_event *e, const uint8_t *previous,
+                      const uint8_t *hash)
+{
+    size_t mark;
+    TRY(pg_row_begin(out, 16, &mark));
+    TRY(pg_field_time(out, e->time_us));
+    TRY(pg_field_uid(out, &e->client, true));
+    TRY(pg_field_text(out, e->client_name));
+    TRY(pg_field_text(out, e->fingerprint));
+    TRY(pg_field_text(out, e->address));
+    TRY(pg_field_text(out, e->protocol));
+    TRY(pg_field_text(out, e->correlation));
+    TRY(e->position < 0 ? pg_field_null(out, OID_INT4) : pg_field_i4(out, e->position));
+    TRY(pg_field_text(out, e->operation));
+    TRY(pg_field_uid(out, &e->object, true));
+    TRY(pg_field_text(out, e->result));
+    TRY(pg_field_text(out, e->reason));
+    TRY(e->duration_us < 0 ? pg_field_null(out, OID_INT8) : pg_field_i8(out, e->duration_us));
+    TRY(pg_field_text(out, e->detail));
+    TRY(pg_field_bytes(out, OID_BYTEA, bytes_of(previous, AUDIT_HASH_BYTES)));
+    TRY(pg_field_bytes(out, OID_BYTEA, bytes_of(hash, AUDIT_HASH_BYTES)));
+    pg_row_end(out, mark);
+    return RC_OK;
+}
+
+/* $stream, $seq, $hash, $entries; leaves the new head in c->next. */
+static rc_t put_audit(struct db *db, const struct slice *s)
+{
+    struct committer *c = &db->committer;
+    struct pg_params *p = &c->params;
+    size_t rows = 0;
+    for (size_t i = 0; i < s->count; i++)
+        rows += s->units[i]->event_count;
+    TRY(pg_param_uid(p, &c->stream));
+    TRY(pg_param_i8(p, (int64_t)c->head.seq));
+    TRY(pg_param_bytes(p, bytes_of(c->head.hash, AUDIT_HASH_BYTES)));
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, conn_facts(db->commit)->entry, rows));
+    c->next = c->head;
+    arena_reset(&c->arena);
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->units[i]->event_count; k++) {
+            struct audit_event e;
+            uint8_t hash[AUDIT_HASH_BYTES];
+            TRY(audit_event_clean(&s->units[i]->events[k], &c->arena, &e));
+            TRY(audit_hash(&e, &c->stream, c->next.seq + 1, c->next.hash, hash));
+            TRY(put_event(&p->data, &e, c->next.hash, hash));
+            memcpy(c->next.hash, hash, sizeof hash);
+            c->next.seq++;
+        }
+    return RC_OK;
+}
+
+/* $uids, $versions of what was read; $clients, $standings. */
+static rc_t put_rechecks(struct pg_params *p, const struct slice *s)
+{
+    size_t reads = 0, clients = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        reads += s->units[i]->read_count;
+        clients += !uid_is_nil(&s->units[i]->client);
+    }
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, OID_UUID, reads));
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->units[i]->read_count; k++)
+            TRY(pg_element_uid(&p->data, &s->units[i]->reads[k].uid));
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, OID_INT8, reads));
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->units[i]->read_count; k++)
+            TRY(pg_element_i8(&p->data, (int64_t)s->units[i]->reads[k].version));
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, OID_UUID, clients));
+    for (size_t i = 0; i < s->count; i++)
+        if (!uid_is_nil(&s->units[i]->client))
+            TRY(pg_element_uid(&p->data, &s->units[i]->client));
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, OID_INT8, clients));
+    for (size_t i = 0; i < s->count; i++)
+        if (!uid_is_nil(&s->units[i]->client))
+            TRY(pg_element_i8(&p->data, s->units[i]->standing));
+    return RC_OK;
+}
+
+static rc_t put_change(struct buf *out, const struct db_change *ch)
+{
+    const struct object *o = ch->object;
+    const struct control *c = &o->control;
+    size_t mark;
+    TRY(pg_row_begin(out, 31, &mark));
+    TRY(pg_field_i4(out, ch->kind));
+    TRY(pg_field_i8(out, (int64_t)ch->expected));
+    TRY(pg_field_uid(out, &c->uid, false));
+    TRY(pg_field_i8(out, (int64_t)c->version));
+    TRY(pg_field_i8(out, (int64_t)c->domain));
+    TRY(pg_field_uid(out, &c->owner, false));
+    const uint32_t numbers[] = {c->object_type, c->state,      c->protection,        c->algorithm,
+                                c->length,      c->usage_mask, c->revocation_reason, o->key_format};
+    for (size_t i = 0; i < 8; i++)
+        TRY(pg_field_i8(out, numbers[i]));
+    const int64_t dates[] = {c->initial_date,
+                             c->activation_date,
+                             c->process_start_date,
+                             c->protect_stop_date,
+                             c->deactivation_date,
+                             c->compromise_occurrence_date,
+                             c->compromise_date,
+                             c->destroy_date,
+                             o->last_change_date};
+    for (size_t i = 0; i < 9; i++)
+        TRY(pg_field_date(out, dates[i]));
+    TRY(pg_field_bool(out, c->extractable));
+    TRY(pg_field_bool(out, c->never_extractable));
+    TRY(pg_field_bool(out, c->sensitive));
+    TRY(pg_field_bool(out, c->always_sensitive));
+    TRY(pg_field_bytes(out, OID_BYTEA, bytes_of(o->control_mac, CONTROL_MAC_BYTES)));
+    TRY(pg_field_jsonb(out, o->attributes));
+    TRY(ch->kind == DB_INSERT && o->material.len
+            ? pg_field_bytes(out, OID_BYTEA, o->material)
+            : pg_field_null(out, OID_BYTEA));
+    TRY(pg_field_bool(out, ch->replace_names));
+    pg_row_end(out, mark);
+    return RC_OK;
+}
+
+static bool brings_names(const struct db_change *ch)
+{
+    return ch->kind == DB_INSERT || (ch->kind == DB_UPDATE && ch->replace_names);
+}
+
+static rc_t put_names(struct buf *out, const struct db_change *ch, size_t number)
+{
+    for (size_t i = 0; i < ch->object->name_count; i++) {
+        size_t mark;
+        TRY(pg_row_begin(out, 4, &mark));
+        TRY(pg_field_i4(out, (int32_t)number));
+        TRY(pg_field_i4(out, (int32_t)i));
+        TRY(pg_field_i8(out, ch->object->names[i].type));
+        TRY(pg_field_bytes(out, OID_TEXT, ch->object->names[i].value));
+        pg_row_end(out, mark);
+    }
+    return RC_OK;
+}
+
+/* $skip_locked, $changes, $names. */
+static rc_t put_changes(struct db *db, const struct slice *s)
+{
+    struct pg_params *p = &db->committer.params;
+    const struct conn_facts *facts = conn_facts(db->commit);
+    size_t changes = 0, names = 0, number = 0;
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->units[i]->change_count; k++) {
+            const struct db_change *ch = &s->units[i]->changes[k];
+            changes++;
+            names += brings_names(ch) ? ch->object->name_count : 0;
+        }
+    TRY(pg_param_bool(p, s->skip_locked));
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, facts->change, changes));
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->units[i]->change_count; k++)
+            TRY(put_change(&p->data, &s->units[i]->changes[k]));
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, facts->name, names));
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->units[i]->change_count; k++, number++)
+            if (brings_names(&s->units[i]->changes[k]))
+                TRY(put_names(&p->data, &s->units[i]->changes[k], number + 1));
+    return RC_OK;
+}
+
+rc_t group_encode(struct db *db, struct slice *s)
+{
+    struct pg_params *p = &db->committer.params;
+    pg_params_clear(p);
+    if (s->changes)
+        TRY(put_changes(db, s));
+    TRY(put_audit(db, s));
+    return put_rechecks(p, s);
+}
+
+/* ---- the way back: from a place in the group's arrays to the unit ---- */
+
+bool group_find(const struct slice *s, int kind, int place, struct db_unit **unit_out,
+                size_t *index_out)
+{
+    if (place < 1)
+        return false;
+    size_t left = (size_t)place - 1;
+    for (size_t i = 0; i < s->count; i++) {
+        struct db_unit *u = s->units[i];
+        size_t here = kind == DB_LOST_READ       ? u->read_count
+                      : kind == DB_LOST_STANDING ? !uid_is_nil(&u->client)
+                                                 : u->change_count;
+        if (left < here) {
+            *unit_out = u;
+            *index_out = left;
+            return true;
+        }
+        left -= here;
+    }
+    return false;
+}
