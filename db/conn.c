@@ -604,7 +604,7 @@ static void conn_on_io(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-rc_t conn_new(struct event_base *base, const struct conn_config *config, struct conn **out)
+rc_t db_conn_new(struct event_base *base, const struct conn_config *config, struct conn **out)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (!c)
@@ -617,14 +617,14 @@ rc_t conn_new(struct event_base *base, const struct conn_config *config, struct 
     c->timer = evtimer_new(base, conn_on_timer, c);
     c->fail = event_new(base, -1, 0, conn_on_fail, c);
     if (!c->io || !c->timer || !c->fail) {
-        conn_free(c);
+        db_conn_free(c);
         return RC_NO_MEMORY;
     }
     *out = c;
     return RC_OK;
 }
 
-void conn_free(struct conn *c)
+void db_conn_free(struct conn *c)
 {
     if (!c)
         return;

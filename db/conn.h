@@ -61,9 +61,9 @@ typedef void conn_result_fn(void *arg, const PGresult *result);
 /* All since the last sync is done (ok) or the connection was lost (!ok). */
 typedef void conn_sync_fn(void *arg, bool ok);
 
-rc_t conn_new(struct event_base *base, const struct conn_config *config, struct conn **out);
+rc_t db_conn_new(struct event_base *base, const struct conn_config *config, struct conn **out);
 /* Pending queries are told that the connection was lost. NULL is fine. */
-void conn_free(struct conn *c);
+void db_conn_free(struct conn *c);
 void conn_start(struct conn *c);
 bool conn_ready(const struct conn *c);
 const struct conn_facts *conn_facts(const struct conn *c);

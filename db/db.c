@@ -172,12 +172,12 @@ static rc_t make_connections(struct db *db)
                                  .on_ready = load_ready,
                                  .on_down = load_down,
                                  .arg = db};
-    TRY(conn_new(db->base, &config, &db->load));
+    TRY(db_conn_new(db->base, &config, &db->load));
     config.name = "commit";
     config.statements = ON_COMMIT;
     config.on_ready = commit_ready;
     config.on_down = commit_down;
-    return conn_new(db->base, &config, &db->commit);
+    return db_conn_new(db->base, &config, &db->commit);
 }
 
 static rc_t make_events(struct db *db)
@@ -246,8 +246,8 @@ void db_free(struct db *db)
     if (!db)
         return;
     db->closing = true;
-    conn_free(db->load);
-    conn_free(db->commit);
+    db_conn_free(db->load);
+    db_conn_free(db->commit);
     committer_close(db);
     loader_close(db);
     drop_event(db->turn);

@@ -13,3 +13,11 @@ server_main_holdfast_vault_LDADD = \
 	server/process/libprocess.a server/vault/libvault.a server/ipc/libipc.a server/vault/libvaultclient.a \
 	server/base/libbase.a proto/libproto.a \
 	$(EVENT_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+
+pkglibexec_PROGRAMS += server/main/holdfast-worker
+server_main_holdfast_worker_SOURCES = server/main/holdfast-worker.c
+server_main_holdfast_worker_LDADD = \
+	server/process/libprocess.a server/net/libnet.a server/engine/libengine.a server/ops/libops.a \
+	server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a \
+	server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
+	$(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS)
