@@ -7,3 +7,4 @@ include tests/unit/tpm.mk
 include tests/unit/config.mk
 include tests/unit/process.mk
 include tests/unit/net.mk
+include tests/unit/ops.mk

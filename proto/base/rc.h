@@ -37,6 +37,8 @@
     X(RC_ATTR_NOT_FOUND,      "there is no such attribute",                             0x21)     \
     X(RC_ATTR_UNSUPPORTED,    "this attribute is not supported",                        0x1F)     \
     X(RC_ATTR_SINGLE,         "this attribute can have one instance only",              0x23)     \
+    X(RC_ATTR_VALUE,          "an attribute has a value that is not possible",          0x2D)     \
+    X(RC_ATTR_INVALID,        "this attribute does not go with this object",            0x2C)     \
     X(RC_NAME_TAKEN,          "the name is in use",                                     0x35)     \
     X(RC_KEY_FORMAT,          "this key format is not supported",                       0x10)     \
     X(RC_KEY_COMPRESSION,     "this key compression is not supported",                  0x11)     \
@@ -47,7 +49,7 @@
     X(RC_NOT_QUANTUM_SAFE,    "the object would not be quantum safe",                   0x100)    \
     X(RC_NO_KEY_VALUE,        "the key value is not present",                           0x13)     \
     /* what the client may do */                                                                  \
-    X(RC_NOT_FOUND,           "no such object",                                         0x01)     \
+    X(RC_NOT_FOUND,           "no such object",                                         0x37)     \
     X(RC_DENIED,              "permission denied",                                      0x0C)     \
     X(RC_NOT_EXTRACTABLE,     "the key is not extractable",                             0x17)     \
     X(RC_SENSITIVE,           "the key is sensitive and may leave only wrapped",        0x16)     \

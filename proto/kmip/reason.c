@@ -49,6 +49,9 @@ uint32_t kmip_reason(rc_t rc, uint16_t version)
     /* An index that is too high: 1.x has a reason of its own, gone in 2.x. */
     if (rc == RC_INDEX && version < V2_0)
         return KMIP_REASON_INDEX_OUT_OF_BOUNDS;
+    /* What is left of a destroyed object are its attributes (KMIP 1.4, 11.12). */
+    if (rc == RC_MATERIAL_GONE && version < V2_0)
+        return KMIP_REASON_ILLEGAL_OPERATION;
     uint32_t reason = rc_reason(rc);
     for (size_t i = 0; i < sizeof older / sizeof older[0]; i++)
         if (older[i].reason == reason && !kmip_enum_known(KMIP_TAG_RESULT_REASON, reason, version))

@@ -193,6 +193,7 @@ static rc_t merge_overlay(struct engine_request *rq, const struct db_locate *fou
     if (it->located_count > it->query.maximum)
         it->located_count = it->query.maximum;
     it->located_total = total;
+    it->total_known = found->want_total || found->count < found->maximum || it->filter.nothing;
     return RC_OK;
 }
 
@@ -204,7 +205,10 @@ static rc_t take_located(struct engine_request *rq)
         return merge_overlay(rq, found);
     it->located = found->uids;
     it->located_count = found->count;
-    it->located_total = it->query.want_total ? found->total : found->count;
+    /* A list that is not full has them all. */
+    it->total_known = found->want_total || it->filter.nothing ||
+                      (found->offset == 0 && found->count < found->maximum);
+    it->located_total = found->want_total ? found->total : found->count;
     return RC_OK;
 }
 

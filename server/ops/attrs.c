@@ -87,20 +87,20 @@ static rc_t take_field(const struct attrs_field *f, const struct node *v, struct
             *(uint32_t *)at = v->enumeration;
         } else if (v->type == TTLV_INTEGER) {
             if (v->integer < 0)
-                return RC_BAD_VALUE;
+                return RC_ATTR_VALUE;
             *(uint32_t *)at = (uint32_t)v->integer;
         } else {
-            return RC_BAD_VALUE;
+            return RC_ATTR_VALUE;
         }
         return RC_OK;
     case ATTRS_DATE:
         if (v->type != TTLV_DATE_TIME || v->date_time == NO_DATE)
-            return RC_BAD_VALUE;
+            return RC_ATTR_VALUE;
         *(int64_t *)at = v->date_time;
         return RC_OK;
     case ATTRS_BOOL:
         if (v->type != TTLV_BOOLEAN)
-            return RC_BAD_VALUE;
+            return RC_ATTR_VALUE;
         *(bool *)at = v->boolean;
         return RC_OK;
     }
@@ -113,9 +113,9 @@ static rc_t take_name(struct arena *a, const struct attrs_limits *limits, const 
     const struct node *value = node_child(v, KMIP_TAG_NAME_VALUE);
     const struct node *type = node_child(v, KMIP_TAG_NAME_TYPE);
     if (!value || value->type != TTLV_TEXT_STRING || !type || type->type != TTLV_ENUMERATION)
-        return RC_BAD_VALUE;
+        return RC_ATTR_VALUE;
     if (value->bytes.len == 0 || value->bytes.len > limits->name_bytes)
-        return RC_BAD_VALUE;
+        return RC_ATTR_VALUE;
     for (size_t i = 0; i < o->name_count; i++)
         if (bytes_equal(o->names[i].value, value->bytes))
             return RC_NAME_TAKEN;
@@ -166,8 +166,9 @@ static rc_t take_standard(struct arena *a, uint16_t version, enum attrs_origin o
     if (!settable(info, origin))
         return RC_ATTR_READ_ONLY;
     TRY(kmip_attribute_check(at, version));
-    if (!(info->objects & ATTR_OBJECT(o->control.object_type)))
-        return RC_INVALID_FIELD;
+    /* Whichever family gives it to this type: clients of 1.x send a length with Secret Data, too. */
+    if (!((info->objects | info->objects_2x) & ATTR_OBJECT(o->control.object_type)))
+        return RC_ATTR_INVALID;
     if (!(info->flags & ATTR_MULTI) && kmip_attributes_find(given, at->tag, 0) != at)
         return RC_ATTR_SINGLE;
     const struct attrs_field *f = attrs_field(at->tag);
@@ -179,6 +180,8 @@ static rc_t take_standard(struct arena *a, uint16_t version, enum attrs_origin o
     case KMIP_TAG_KEY_FORMAT_TYPE:
         o->key_format = at->value->enumeration;
         return RC_OK;
+    case KMIP_TAG_PROTECTION_STORAGE_MASK: /* a wish; what is stored is the server's to say */
+        return at->value->integer & ~ATTRS_STORAGE ? RC_STORAGE_UNAVAILABLE : RC_OK;
     case KMIP_TAG_USAGE_LIMITS:
         return kmip_attributes_add(a, rest, usage_limits(a, at->value));
     case KMIP_TAG_APPLICATION_SPECIFIC_INFORMATION:
@@ -195,7 +198,7 @@ rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
                 const struct attrs_limits *limits, const struct kmip_attributes *given,
                 struct object *o, struct kmip_attributes *rest)
 {
-    if (given->template_names)
+    if (given->template_count)
         return RC_FEATURE;
     if (given->count > limits->attributes)
         return RC_TOO_MANY;
@@ -227,7 +230,7 @@ rc_t attrs_first_state(struct object *o, int64_t now)
         later(c->activation_date, c->process_start_date) ||
         later(c->process_start_date, c->deactivation_date) ||
         later(c->protect_stop_date, c->deactivation_date))
-        return RC_INVALID_FIELD;
+        return RC_ATTR_VALUE;
     c->state = c->activation_date != NO_DATE && c->activation_date <= now ? STATE_ACTIVE
                                                                           : STATE_PRE_ACTIVE;
     return RC_OK;

@@ -11,6 +11,9 @@
 
 enum attrs_origin { ATTRS_CREATE, ATTRS_REGISTER };
 
+/* How every object of this server is stored: Protection Storage Mask (KMIP 2.1, 4.44). */
+enum { ATTRS_STORAGE = KMIP_PROTECTION_SOFTWARE | KMIP_PROTECTION_ON_SYSTEM };
+
 /* Limits on what one object may carry. */
 struct attrs_limits {
     unsigned attributes; /* instances of all kinds */
@@ -21,8 +24,8 @@ struct attrs_limits {
  * Takes what the client gave into a new object. Beforehand o has uid, owner, domain, object_type and
  * initial_date, and NO_DATE and the defaults of attrs_blank(). Attributes with a place of their own go
  * there, all others into *rest. Checks version, type, applicability, single instance, who may set it.
- * Errors: RC_ATTR_UNSUPPORTED, RC_ATTR_READ_ONLY, RC_ATTR_SINGLE, RC_BAD_VALUE, RC_INVALID_FIELD,
- * RC_NAME_TAKEN (the same name twice), RC_TOO_MANY, RC_FEATURE (templates by name), RC_NO_MEMORY.
+ * Errors: RC_ATTR_UNSUPPORTED, RC_ATTR_READ_ONLY, RC_ATTR_SINGLE, RC_ATTR_VALUE, RC_ATTR_INVALID,
+ * RC_NAME_TAKEN (the same name twice), RC_TOO_MANY, RC_STORAGE_UNAVAILABLE, RC_FEATURE (templates by name), RC_NO_MEMORY.
  */
 rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
                 const struct attrs_limits *limits, const struct kmip_attributes *given,
@@ -33,7 +36,7 @@ void attrs_blank(struct object *o);
 
 /*
  * The dates of a new object against each other, and the first state they give (KMIP 2.1, 4.57): Active
- * if the Activation Date has come, else Pre-Active. RC_INVALID_FIELD.
+ * if the Activation Date has come, else Pre-Active. RC_ATTR_VALUE.
  */
 rc_t attrs_first_state(struct object *o, int64_t now);
 

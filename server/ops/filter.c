@@ -59,7 +59,7 @@ static rc_t query_name(const struct node *v, struct db_locate *q)
     if (!value)
         return RC_FEATURE; /* all names of one type: no use, no index */
     if (value->type != TTLV_TEXT_STRING || (type && type->type != TTLV_ENUMERATION))
-        return RC_BAD_VALUE;
+        return RC_ATTR_VALUE;
     if (q->name_count == DB_LOCATE_NAMES)
         return RC_TOO_MANY;
     q->names[q->name_count++] = (struct name){value->bytes, type ? type->enumeration : 0};
@@ -88,7 +88,7 @@ static rc_t query_column(const struct node *v, size_t i, struct filter *f, struc
     else if (v->type == TTLV_INTEGER && v->integer >= 0)
         value = (uint32_t)v->integer;
     else
-        return RC_BAD_VALUE;
+        return RC_ATTR_VALUE;
     uint32_t *field = (uint32_t *)(void *)((uint8_t *)q + columns[i].offset);
     if (q->filters & columns[i].filter) {
         /* Given twice: all must hold. Mask bits add up, other values must be the same. */

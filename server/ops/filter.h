@@ -20,7 +20,7 @@ struct filter {
 
 /*
  * The query for f->wanted. Beforehand owner, domain, offset and maximum of *query are set by the caller.
- * May set f->nothing. Errors: RC_ATTR_UNSUPPORTED, RC_INVALID_FIELD, RC_BAD_VALUE, RC_TOO_MANY,
+ * May set f->nothing. Errors: RC_ATTR_UNSUPPORTED, RC_INVALID_FIELD, RC_ATTR_VALUE, RC_TOO_MANY,
  * RC_FEATURE (a date range over an attribute that has no column), RC_NO_MEMORY.
  */
 rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db_locate *query);

@@ -36,6 +36,15 @@ static bool is_meant(const struct kmip_attr_refs *refs, const struct kmip_attrib
     return false;
 }
 
+/* Whether objects of this type have the attribute at all, by the rules of the version. */
+static bool applies(const struct kmip_attribute *at, uint16_t version, uint32_t object_type)
+{
+    const struct kmip_attr_info *info = kmip_attr_info(at->tag);
+    if (!info)
+        return true; /* vendor attributes go with everything */
+    return (version < V2_0 ? info->objects : info->objects_2x) & ATTR_OBJECT(object_type);
+}
+
 /* Attribute Index of 1.x: given where an attribute has more than one instance. */
 static void number_instances(struct kmip_attributes *list)
 {
@@ -56,7 +65,8 @@ rc_t get_attributes_perform(struct op_item *it)
     TRY(attrs_of(it->arena, it->object, it->now, &all));
     size_t kept = 0;
     for (size_t i = 0; i < all.count; i++)
-        if (in->attributes.count == 0 || is_meant(&in->attributes, &all.items[i]))
+        if ((in->attributes.count == 0 || is_meant(&in->attributes, &all.items[i])) &&
+            applies(&all.items[i], it->version, it->object->control.object_type))
             all.items[kept++] = all.items[i];
     all.count = kept;
     TRY(kmip_attributes_for_version(it->arena, &all, it->version, &known));

@@ -16,7 +16,7 @@ static rc_t storage(struct op_item *it, const struct kmip_number *mask)
 static rc_t wanted(struct op_item *it, const struct kmip_locate_request *in)
 {
     const struct kmip_attributes *more = &in->wrapped_attributes;
-    if (in->attributes.template_names || more->template_names)
+    if (in->attributes.template_count || more->template_count)
         return RC_FEATURE;
     struct kmip_attributes *list = ARENA_NEW(it->arena, struct kmip_attributes);
     if (!list)
@@ -32,6 +32,14 @@ static rc_t wanted(struct op_item *it, const struct kmip_locate_request *in)
     }
     it->filter.wanted = list;
     return RC_OK;
+}
+
+/* Counting all that match costs a walk over them: done for clients that page through a list, or want
+ * the number alone. Otherwise it is told where it is known for nothing. */
+static bool wants_total(uint16_t version, const struct kmip_locate_request *in)
+{
+    return version >= V1_3 &&
+           (in->offset_items.set || (in->maximum_items.set && in->maximum_items.value == 0));
 }
 
 rc_t locate_prepare(struct op_item *it)
@@ -54,7 +62,7 @@ rc_t locate_prepare(struct op_item *it)
         .domain = it->who->domain,
         .offset = in->offset_items.set ? (uint64_t)in->offset_items.value : 0,
         .maximum = most ? most : 1,
-        .want_total = it->version >= V1_3,
+        .want_total = wants_total(it->version, in),
     };
     TRY(filter_query(it->arena, it->version, &it->filter, &it->query));
     it->want = WANT_LOCATE;
@@ -69,7 +77,7 @@ rc_t locate_perform(struct op_item *it)
         return RC_NO_MEMORY;
     if (in->maximum_items.set && in->maximum_items.value == 0)
         it->located_count = 0; /* the client wants the number alone */
-    if (it->located_total <= INT32_MAX)
+    if (it->total_known && it->located_total <= INT32_MAX)
         out->located_items = KMIP_NUMBER((int64_t)it->located_total);
     if (it->located_count) {
         out->unique_identifiers.items = ARENA_ARRAY(it->arena, it->located_count, struct kmip_uid);
@@ -85,7 +93,8 @@ rc_t locate_perform(struct op_item *it)
     /* One identifier in the answer sets the placeholder, unless there are more and the client did not
        ask for one alone (KMIP 2.1, 6.1.28). */
     bool one = it->located_count == 1 &&
-               (it->located_total == 1 || (in->maximum_items.set && in->maximum_items.value == 1));
+               ((it->total_known && it->located_total == 1) ||
+                (in->maximum_items.set && in->maximum_items.value == 1));
     it->id_effect = one ? ID_SET : ID_CLEAR;
     if (one) {
         it->result_id = it->located[0];

@@ -5,8 +5,6 @@
  */
 #include "server/ops/op.h"
 
-/* What every object of this server is stored with (KMIP 2.1, 11.x Protection Storage Mask). */
-enum { OUR_STORAGE = KMIP_PROTECTION_SOFTWARE | KMIP_PROTECTION_ON_SYSTEM };
 enum { AES_DEFAULT_BITS = 256 };
 
 /* Between prepare, perform and complete. */
@@ -49,7 +47,7 @@ static rc_t check_storage(const struct kmip_protection_storage_masks *masks)
     if (!masks || masks->masks.count == 0)
         return RC_OK;
     for (size_t i = 0; i < masks->masks.count; i++)
-        if ((masks->masks.items[i].value & ~(int64_t)OUR_STORAGE) == 0)
+        if ((masks->masks.items[i].value & ~(int64_t)ATTRS_STORAGE) == 0)
             return RC_OK;
     return RC_STORAGE_UNAVAILABLE;
 }
@@ -65,7 +63,7 @@ static rc_t server_attributes(struct op_item *it, struct making *m)
     attrs_first_protection(&m->object);
     if (!kmip_attributes_find(&m->rest, KMIP_TAG_FRESH, 0))
         TRY(kmip_attributes_add_boolean(a, &m->rest, KMIP_TAG_FRESH, true));
-    return kmip_attributes_add_integer(a, &m->rest, KMIP_TAG_PROTECTION_STORAGE_MASK, OUR_STORAGE);
+    return kmip_attributes_add_integer(a, &m->rest, KMIP_TAG_PROTECTION_STORAGE_MASK, ATTRS_STORAGE);
 }
 
 /* Puts signature, envelope and digest from the vault's reply into the object, and stores the rest. */

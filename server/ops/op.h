@@ -68,7 +68,8 @@ struct op_item {
     const struct object *object; /* WANT_OBJECT: never NULL here */
     struct uid *located;         /* WANT_LOCATE */
     size_t located_count;
-    uint64_t located_total;
+    bool total_known;
+    uint64_t located_total; /* all that match, also those beyond the answer */
 
     /* set by perform(); replies by the engine before complete(), all with RC_OK */
     size_t call_count;

@@ -154,7 +154,7 @@ static rc_t query_storage(struct op_item *it, struct kmip_query_response *out)
     struct kmip_number *one = ARENA_NEW(it->arena, struct kmip_number);
     if (!m || !one)
         return RC_NO_MEMORY;
-    *one = KMIP_NUMBER(KMIP_PROTECTION_SOFTWARE | KMIP_PROTECTION_ON_SYSTEM);
+    *one = KMIP_NUMBER(ATTRS_STORAGE);
     m->masks.items = one;
     m->masks.count = 1;
     out->protection_storage_masks = m;

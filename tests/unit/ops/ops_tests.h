@@ -1,0 +1,48 @@
+/*
+ * Tools of the tests of server/ops: an item in a version, run through its pure functions the way the
+ * engine does, with replies of the vault as data.
+ */
+#ifndef TESTS_UNIT_OPS_TESTS_H
+#define TESTS_UNIT_OPS_TESTS_H
+
+#include <check.h>
+
+#include "server/ops/op.h"
+
+enum { NOW = 1700000000 };
+
+/* All that one item needs; ops_world() makes it anew for each case. */
+struct world {
+    struct arena arena;
+    struct identity who;
+    struct op_limits limits;
+    struct op_server server;
+    struct op_ids ids;
+    struct uid all[8];
+    struct op_item item;
+    struct object object; /* what a load would have found */
+};
+
+void world_open(struct world *w, uint32_t operation, uint16_t version);
+void world_close(struct world *w);
+/* A new request payload of this operation, given to the item. */
+void *world_request(struct world *w);
+/* prepare, authorise w->object (if the item wants one), perform, replies, complete. */
+rc_t world_run(struct world *w);
+/* The owner's AES-256 key in this state, with all dates that go with it. */
+void world_key(struct world *w, uint32_t state);
+/* What this version shows of the object that the item made or changed. */
+struct kmip_attributes world_attributes(struct world *w);
+/* The response of the item encodes in its version; returns its size. */
+size_t world_encode(struct world *w);
+
+extern const uint16_t every_version[KMIP_VERSION_COUNT];
+
+Suite *policy_suite(void);
+Suite *make_suite(void);
+Suite *read_suite(void);
+Suite *lifecycle_suite(void);
+Suite *locate_suite(void);
+Suite *query_suite(void);
+
+#endif
