@@ -1,4 +1,6 @@
-# tests: sources and what may live here
+# tests: unit tests mirror the tree; checks are of the house itself; system runs the whole server.
+include tests/system/local.mk
+include tests/checks/local.mk
 include tests/unit/base.mk
 include tests/unit/certs.mk
 include tests/unit/vault.mk
@@ -8,3 +10,8 @@ include tests/unit/config.mk
 include tests/unit/process.mk
 include tests/unit/net.mk
 include tests/unit/ops.mk
+
+# For deploy/test: which tests there are.
+.PHONY: print-tests
+print-tests:
+	@echo $(TESTS)

@@ -1,0 +1,205 @@
+"""A small KMIP client for the tests: TTLV both ways, one TLS connection. Written apart from the server's code on
+purpose: what both get wrong in the same way would not be found."""
+import socket
+import ssl
+import struct
+
+STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE = range(1, 10)
+OPS = {"Create": 1, "Register": 3, "Locate": 8, "Get": 10, "Get Attributes": 11, "Activate": 18, "Revoke": 19,
+       "Destroy": 20, "Query": 24, "Discover Versions": 30}
+SUCCESS = 0
+STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "Destroyed", 6: "DestroyedCompromised"}
+
+
+def item(tag, kind, value):
+    if kind == STRUCT:
+        body = b"".join(value)
+    elif kind in (INT, ENUM):
+        body = struct.pack(">I", value & 0xFFFFFFFF)
+    elif kind in (LONG, DATE):
+        body = struct.pack(">q", value)
+    elif kind == BOOL:
+        body = struct.pack(">Q", value)
+    elif kind == TEXT:
+        body = value.encode()
+    else:
+        body = value
+    pad = -len(body) % 8
+    return struct.pack(">I", tag << 8 | kind) + struct.pack(">I", len(body)) + body + b"\0" * pad
+
+
+def parse(data):
+    """All items of a byte string: [(tag, value)], a structure's value being such a list."""
+    out, at = [], 0
+    while at < len(data):
+        head, length = struct.unpack(">II", data[at:at + 8])
+        tag, kind = head >> 8, head & 255
+        body = data[at + 8:at + 8 + length]
+        if kind == STRUCT:
+            value = parse(body)
+        elif kind in (INT, ENUM):
+            value = struct.unpack(">I", body)[0]
+        elif kind in (LONG, DATE):
+            value = struct.unpack(">q", body)[0]
+        elif kind == BOOL:
+            value = body[-1] == 1
+        elif kind == TEXT:
+            value = body.decode()
+        else:
+            value = body
+        out.append((tag, value))
+        at += 8 + length + (-length % 8)
+    return out
+
+
+def first(items, *path):
+    for tag in path:
+        items = next((v for t, v in items if t == tag), None)
+        if items is None:
+            return None
+    return items
+
+
+def every(items, tag):
+    return [v for t, v in items if t == tag]
+
+
+def attribute(name, kind, value):
+    return item(0x420008, STRUCT, [item(0x42000A, TEXT, name), item(0x42000B, kind, value)])
+
+
+def name_value(name):
+    return [item(0x420055, TEXT, name), item(0x420054, ENUM, 1)]
+
+
+def message(operations, version=(1, 4), order=None):
+    """operations: [(name, payload items)]."""
+    header = [item(0x420069, STRUCT, [item(0x42006A, INT, version[0]), item(0x42006B, INT, version[1])])]
+    if order is not None:
+        header.append(item(0x420010, BOOL, order))
+    header.append(item(0x42000D, INT, len(operations)))
+    items = []
+    for i, (name, payload) in enumerate(operations):
+        batch = [item(0x42005C, ENUM, OPS[name])]
+        if len(operations) > 1:
+            batch.append(item(0x420093, BYTES, bytes([i + 1])))
+        batch.append(item(0x420079, STRUCT, payload))
+        items.append(item(0x42000F, STRUCT, batch))
+    return item(0x420078, STRUCT, [item(0x420077, STRUCT, header)] + items)
+
+
+def uid(text):
+    return item(0x420094, TEXT, text)
+
+
+def create(name=None, length=256, mask=12):
+    attributes = [attribute("Cryptographic Algorithm", ENUM, 3), attribute("Cryptographic Length", INT, length),
+                  attribute("Cryptographic Usage Mask", INT, mask)]
+    if name:
+        attributes.append(attribute("Name", STRUCT, name_value(name)))
+    return ("Create", [item(0x420057, ENUM, 2), item(0x420091, STRUCT, attributes)])
+
+
+def locate(name):
+    return ("Locate", [attribute("Name", STRUCT, name_value(name))])
+
+
+def get(text):
+    return ("Get", [uid(text)])
+
+
+def get_attributes(text, *names):
+    return ("Get Attributes", [uid(text)] + [item(0x42000A, TEXT, n) for n in names])
+
+
+def activate(text):
+    return ("Activate", [uid(text)])
+
+
+def destroy(text):
+    return ("Destroy", [uid(text)])
+
+
+def revoke(text, code=6):
+    payload = [uid(text), item(0x420081, STRUCT, [item(0x420082, ENUM, code)])]
+    if code in (2, 3):
+        payload.append(item(0x420021, DATE, 1700000000))
+    return ("Revoke", payload)
+
+
+class Result:
+    def __init__(self, items):
+        self.operation = first(items, 0x42005C)
+        self.status = first(items, 0x42007F)
+        self.reason = first(items, 0x42007E)
+        self.message = first(items, 0x42007D)
+        self.payload = first(items, 0x42007C) or []
+
+    @property
+    def ok(self):
+        return self.status == SUCCESS
+
+    @property
+    def uid(self):
+        return first(self.payload, 0x420094)
+
+    @property
+    def uids(self):
+        return every(self.payload, 0x420094)
+
+    @property
+    def material(self):
+        return first(self.payload, 0x42008F, 0x420040, 0x420045, 0x420043)
+
+    @property
+    def state(self):
+        """The State attribute of a Get Attributes answer in KMIP 1.x."""
+        for a in every(self.payload, 0x420008):
+            if first(a, 0x42000A) == "State":
+                return STATES.get(first(a, 0x42000B))
+        return None
+
+    def __repr__(self):
+        return "status=%s reason=%s message=%s" % (self.status, self.reason, self.message)
+
+
+class Connection:
+    """One TLS connection. Every failure is an OSError (ssl.SSLError is one)."""
+
+    def __init__(self, env, cert=None, key=None, timeout=30):
+        context = ssl.create_default_context(cafile=env["HOLDFAST_CA"])
+        context.load_cert_chain(cert or env["HOLDFAST_CERT"], key or env["HOLDFAST_KEY"])
+        raw = socket.create_connection((env["HOLDFAST_HOST"], int(env["HOLDFAST_PORT"])), timeout)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.tls = context.wrap_socket(raw, server_hostname=env["HOLDFAST_HOST"])
+        except BaseException:
+            raw.close()
+            raise
+
+    def _read(self, n):
+        data = b""
+        while len(data) < n:
+            piece = self.tls.recv(n - len(data))
+            if not piece:
+                raise ConnectionError("closed without an answer")
+            data += piece
+        return data
+
+    def exchange(self, request):
+        self.tls.sendall(request)
+        head = self._read(8)
+        body = self._read(struct.unpack(">I", head[4:])[0])
+        return parse(head + body)[0][1]
+
+    def call(self, *operations, version=(1, 4), order=None):
+        """One request; one Result, or a list of them for a batch."""
+        answer = self.exchange(message(list(operations), version, order))
+        results = [Result(i) for i in every(answer, 0x42000F)]
+        return results[0] if len(operations) == 1 else results
+
+    def close(self):
+        try:
+            self.tls.close()
+        except OSError:
+            pass

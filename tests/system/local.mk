@@ -1,0 +1,18 @@
+# tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
+EXTRA_DIST += \
+	tests/system/kmip.py \
+	tests/system/support.py \
+	tests/system/tpm.py \
+	tests/system/test_audit.py \
+	tests/system/test_commands.py \
+	tests/system/test_kill.py \
+	tests/system/test_pykmip.py \
+	tests/system/test_quickstart.py \
+	tests/system/test_recovery.py \
+	tests/system/test_reload.py \
+	tests/system/test_restart.py \
+	tests/system/test_revocation.py \
+	tests/system/test_vault_states.py \
+	tests/system/test_versions.py
+dist_check_SCRIPTS += tests/system/run.py
+TESTS += tests/system/run.py

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""All tests of the whole system, in one program, so that they share one started server. Each module test_*.py has
+run(state); those that harm the state come last. HOLDFAST_ONLY names modules, HOLDFAST_ROUNDS the kill rounds."""
+import importlib
+import os
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import support
+import tap
+
+MODULES = ["test_commands", "test_versions", "test_pykmip", "test_audit", "test_reload", "test_revocation",
+           "test_restart", "test_kill", "test_vault_states", "test_recovery", "test_quickstart"]
+
+
+def main():
+    if os.geteuid() != 0:
+        tap.skip_all("the whole server needs root: users, PostgreSQL, descriptors")
+    only = os.environ.get("HOLDFAST_ONLY", "").split()
+    state = support.State()
+    began = time.monotonic()
+    try:
+        answer = state.start()
+        if not tap.ok(answer.returncode == 0, "the quick start starts a private server", answer.stdout + answer.stderr):
+            return
+        tap.note("report started in %.1f s" % (time.monotonic() - began))
+        for name in MODULES:
+            if only and name not in only:
+                continue
+            began = time.monotonic()
+            try:
+                importlib.import_module(name).run(state)
+            except Exception:
+                tap.ok(False, "%s runs to its end" % name, traceback.format_exc() + state.log()[-3000:])
+            tap.note("report %s took %.1f s" % (name, time.monotonic() - began))
+    finally:
+        if os.environ.get("HOLDFAST_KEEP"):
+            tap.note("kept %s" % state.dir)
+        else:
+            answer = state.remove()
+            tap.ok(answer.returncode == 0 and not os.path.exists(state.dir), "the quick start removes what it made",
+                   answer.stdout + answer.stderr)
+        tap.end()
+
+
+main()

@@ -1,0 +1,176 @@
+"""A whole Holdfast of the test's own: started by deploy/quickstart from the build under test, with its own
+PostgreSQL, software TPM, CA and port; stopped and removed at the end. Needs root."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "checks"))
+SRC = os.path.abspath(os.environ.get("HOLDFAST_SRC", os.path.join(HERE, "../..")))
+BUILD = os.path.abspath(os.environ.get("HOLDFAST_BUILD", SRC))
+MAIN = os.path.join(BUILD, "server/main")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, seconds, pause=0.05):
+    """The condition's first true value, or None."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            return None
+        time.sleep(pause)
+
+
+class State:
+    def __init__(self):
+        self.top = tempfile.mkdtemp(prefix="holdfast-test-")
+        os.chmod(self.top, 0o755)
+        self.dir = os.path.join(self.top, "s")
+        self.port = free_port()
+        self.env = {}
+
+    def quickstart(self, *options):
+        return subprocess.run([os.path.join(SRC, "deploy/quickstart"), "--state", self.dir, *options],
+                              capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+
+    def start(self):
+        answer = self.quickstart("--port", str(self.port), "--no-demo", "--build", BUILD)
+        if answer.returncode == 0:
+            self.read_env()
+        return answer
+
+    def read_env(self):
+        out = subprocess.run(["bash", "-c", "set -a; . '%s/env'; env -0" % self.dir], capture_output=True, check=True,
+                             env={"PATH": os.environ["PATH"]})
+        pairs = dict(p.split("=", 1) for p in out.stdout.decode().split("\0") if "=" in p)
+        self.env = {k: v for k, v in pairs.items() if k.startswith(("HOLDFAST_", "PG"))}
+
+    def remove(self):
+        answer = self.quickstart("--remove")
+        shutil.rmtree(self.top, ignore_errors=True)
+        return answer
+
+    # ---- commands ----
+    @property
+    def conf(self):
+        return os.path.join(self.dir, "etc/holdfast.conf")
+
+    def holdfast(self, *args, env=None, input=None):
+        """The holdfast command as the first client and as the administrator of this state."""
+        full = {"PATH": os.environ["PATH"], **self.env, "HOLDFAST_CONFIG": self.conf, **(env or {})}
+        return subprocess.run([os.path.join(MAIN, "holdfast"), *args], capture_output=True, env=full, timeout=180,
+                              input=input, stdin=subprocess.DEVNULL if input is None else None)
+
+    def json(self, *args, env=None):
+        answer = self.holdfast(*args, "--json", env=env)
+        text = answer.stdout or answer.stderr
+        try:
+            return answer.returncode, json.loads(text)
+        except ValueError:
+            return answer.returncode, {"error": text.decode(errors="replace")}
+
+    def psql(self, sql, role="holdfast_auditor"):
+        """Rows as lists of text. Raises with PostgreSQL's message."""
+        answer = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-R", "\x1e", "-v", "ON_ERROR_STOP=1",
+                                 "-U", role, "-d", "holdfast", "-f", "-"], input=sql, capture_output=True, text=True,
+                                env={"PATH": os.environ["PATH"], **self.env}, timeout=180)
+        if answer.returncode != 0:
+            raise RuntimeError(answer.stderr.strip())
+        text = answer.stdout.rstrip("\n").rstrip("\x1e")
+        return [r.split("\x1f") for r in text.split("\x1e")] if text else []
+
+    # ---- processes ----
+    def pid(self, name):
+        try:
+            with open(os.path.join(self.env["HOLDFAST_RUN"], name), encoding="ascii") as f:
+                return int(f.read().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def workers(self):
+        names = os.listdir(self.env["HOLDFAST_RUN"])
+        return sorted(n for n in names if n.startswith("worker-"))
+
+    def kill(self, name, sig=signal.SIGKILL):
+        """Signals a process by the name of its pid file. Returns its pid, None where there is none."""
+        pid = self.pid(name)
+        if pid:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                return None
+        return pid
+
+    def backends(self):
+        """Pids of PostgreSQL's processes that serve Holdfast."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/stat" % pid, encoding="ascii", errors="replace") as f:
+                    parent = int(f.read().rpartition(")")[2].split()[1])
+                with open("/proc/%s/cmdline" % pid, "rb") as f:
+                    title = f.read()
+            except (OSError, ValueError, IndexError):
+                continue
+            if parent == self.pid("postgres") and b"holdfast_server" in title:
+                found.append(int(pid))
+        return found
+
+    def keeper(self, name):
+        """The keeper's pid while it holds its lock."""
+        path = os.path.join(self.dir, "keeper", name + ".lock")
+        if not os.path.exists(path) or subprocess.run(["flock", "-n", path, "true"], check=False).returncode == 0:
+            return None
+        with open(path, encoding="ascii") as f:
+            text = f.read().strip()
+        return int(text) if text else None
+
+    def stop_one(self, name):
+        """Stops one of holdfastd, swtpm, postgres and its keeper."""
+        pid = self.keeper(name)
+        if pid:
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                self.saved = getattr(self, "saved", {})
+                self.saved[name] = f.read().decode().split("\0")[:-1]
+            os.kill(pid, signal.SIGTERM)
+        return wait_for(lambda: not self.keeper(name), 60)
+
+    def start_one(self, name):
+        """Starts again what stop_one() stopped."""
+        subprocess.Popen(self.saved[name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL, start_new_session=True)
+        return wait_for(lambda: self.keeper(name), 10)
+
+    def status(self):
+        return self.json("status")[1]
+
+    def vault_state(self):
+        report = (self.status().get("vault") or {}).get("report") or {}
+        return report.get("state")
+
+    def wait_state(self, state, seconds=30):
+        return wait_for(lambda: self.vault_state() == state, seconds, 0.2)
+
+    def wait_serving(self, seconds=60):
+        return wait_for(lambda: self.json("status")[0] == 0, seconds, 0.2)
+
+    def log(self, name="holdfastd"):
+        try:
+            with open(os.path.join(self.dir, "log", name + ".log"), encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except OSError:
+            return ""

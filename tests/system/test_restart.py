@@ -1,0 +1,56 @@
+"""PostgreSQL, vault, workers and TPM go away and come back: a clear error meanwhile, and it heals by itself."""
+import signal
+import time
+
+import kmip
+import support
+import tap
+
+
+def served(state, uid):
+    try:
+        link = kmip.Connection(state.env, timeout=10)
+        try:
+            return link.call(kmip.get(uid)).ok
+        finally:
+            link.close()
+    except OSError:
+        return False
+
+
+def heals(state, uid, seconds, sentence):
+    began = time.monotonic()
+    good = support.wait_for(lambda: served(state, uid), seconds, 0.05)
+    took = time.monotonic() - began
+    tap.ok(good, sentence, state.log()[-3000:])
+    tap.note("report %s: after %.1f s" % (sentence, took))
+
+
+def run(state):
+    link = kmip.Connection(state.env)
+    uid = link.call(kmip.create("restart-1")).uid
+    state.kill("postgres", signal.SIGINT)
+    results = []
+    for _ in range(5):
+        try:
+            results.append(link.call(kmip.get(uid)))
+        except OSError as error:
+            results.append(error)
+            break
+        time.sleep(0.05)
+    bad = [r for r in results if isinstance(r, kmip.Result) and not r.ok and r.reason in (1, 0x36)]
+    tap.ok(not bad, "while PostgreSQL restarts no live key is called missing", bad)
+    link.close()
+    heals(state, uid, 30, "a PostgreSQL restart heals by itself")
+    state.kill("vault")
+    heals(state, uid, 10, "a killed vault is back and unsealed")
+    for name in state.workers():
+        state.kill(name)
+    heals(state, uid, 5, "killed workers are back")
+    state.kill("swtpm")
+    tap.ok(served(state, uid), "a killed software TPM stops no open key")
+    heals(state, uid, 20, "and the server goes on")
+    state.kill("swtpm")
+    state.kill("vault")
+    heals(state, uid, 30, "vault and TPM killed together come back")
+    tap.ok(state.wait_serving(30), "status says all is well again", state.status())
