@@ -15,3 +15,4 @@ include tests/unit/ops.mk
 .PHONY: print-tests
 print-tests:
 	@echo $(TESTS)
+include tests/unit/db.mk

@@ -1,0 +1,9 @@
+# Unit tests of db, against a private PostgreSQL of their own.
+DB_TEST_COMMON = tests/unit/db/fixture.c tests/unit/db/fixture.h tests/support/pg.c tests/support/pg.h
+DB_TEST_LIBS = db/libdb.a server/base/libbase.a proto/libproto.a \
+	$(PQ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) -lpthread
+check_PROGRAMS += tests/unit/check_db_commit
+TESTS += tests/unit/check_db_commit
+tests_unit_check_db_commit_SOURCES = tests/unit/db/check_commit.c $(DB_TEST_COMMON)
+tests_unit_check_db_commit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_check_db_commit_LDADD = $(DB_TEST_LIBS)
