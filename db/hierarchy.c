@@ -26,7 +26,7 @@ struct column {
 static const struct column node_columns[] = {
     NODE(id, UID),        NODE(ek_cert, BYTES), NODE(ak_pub, BYTES), NODE(srk_pub, BYTES),
     NODE(cr_id, U32),     NODE(cr_priv, BYTES), NODE(pcr_mask, U32), NODE(approval, U64),
-    NODE(use_policy, BYTES), NODE(use_sig, BYTES)};
+    NODE(use_policy, BYTES), NODE(use_sig, BYTES), NODE(nv_auth, BYTES)};
 static const struct column cr_columns[] = {CR(id, U32),           CR(state, U32),
                                            CR(pub, BYTES),        CR(auth_pub, BYTES),
                                            CR(escrow_digest, BYTES), CR(escrow_proof, BYTES)};

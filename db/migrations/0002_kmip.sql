@@ -133,6 +133,7 @@ CREATE TABLE kmip.node (
     approval   bigint NOT NULL,
     use_policy bytea,
     use_sig    bytea,
+    nv_auth    bytea,
     changed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE kmip.node IS 'One node, that is one TPM, and the cluster root wrapped for it';
@@ -185,6 +186,7 @@ COMMENT ON COLUMN kmip.node.pcr_mask IS 'Selected PCRs of the SHA-256 bank, bit 
 COMMENT ON COLUMN kmip.node.approval IS 'Value of the approval counter that use_policy was computed for';
 COMMENT ON COLUMN kmip.node.use_policy IS 'The approved policy digest';
 COMMENT ON COLUMN kmip.node.use_sig IS 'Signature of the approver over it';
+COMMENT ON COLUMN kmip.node.nv_auth IS 'Authorisation of the node''s TPM counters, under a key from the cluster secret';
 COMMENT ON COLUMN kmip.node.changed_at IS 'When the row was last stored, as in all tables of the hierarchy';
 COMMENT ON COLUMN kmip.cr.id IS 'Number of the cluster root';
 COMMENT ON COLUMN kmip.cr.state IS '1 active, 2 retiring, 3 staged; the same in ep and dk';

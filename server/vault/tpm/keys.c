@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "server/base/clock.h"
+#include "server/vault/tpm/counter.h"
 #include "server/vault/tpm/derive.h"
 #include "server/vault/tpm/keys_state.h"
 #include "server/vault/tpm/make.h"
@@ -299,4 +300,13 @@ rc_t vault_keys_dk_new(struct vault_keys *k, uint64_t domain, uint32_t epoch, st
     if (rc != RC_OK)
         buf_cut(row_out, start);
     return rc;
+}
+
+rc_t vault_keys_revoke_approvals(struct vault_keys *k)
+{
+    AUTO_SECRET auth = NULL;
+    const struct hierarchy_node *node = hierarchy_find_node(&k->rows, &k->pinned.node);
+    TRY(need_tpm(k));
+    TRY(make_nv_auth_open(k->cs, &node->id, node->nv_auth, &auth));
+    return counter_increment(k->t, k->pinned.nv_policy, auth);
 }

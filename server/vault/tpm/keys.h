@@ -49,6 +49,13 @@ rc_t vault_keys_derive(const struct vault_keys *k, const char *label, const stru
                        size_t field_count, size_t len, struct secret **out);
 
 /*
+ * Makes every approval given so far void, by one step of the approval counter. The open vault goes
+ * on; the next unsealing is LOCKED until an approval of the new count is accepted
+ * (approval_request). RC_TPM: not done, or the answer got lost; approval_request tells the count.
+ */
+rc_t vault_keys_revoke_approvals(struct vault_keys *k);
+
+/*
  * To be called every few seconds: pings the TPM, reconnects and unseals again after a loss, counts
  * the time without it. The report says SERVING, DEGRADED (cached keys still serve), SEALED (time is
  * up: cached keys are wiped), LOCKED or FOREIGN (the TPM that came back refuses; wiped as well).

@@ -11,7 +11,17 @@
 #include "server/vault/tpm/ceremony.h"
 #include "server/vault/tpm/keys.h"
 
+/* What stands between the context and the TPM, from the next connection on. */
+enum meddle {
+    MEDDLE_NOT,
+    MEDDLE_RECORD,  /* writes all that passes to DIR/wire */
+    MEDDLE_EXTEND,  /* extends PCR 10 now and then, between the commands */
+    MEDDLE_CORRUPT, /* flips a bit in an answer that has a session; this connection only */
+};
+
 struct fake {
+    enum meddle meddle;
+    pid_t middle; /* the process that meddles, or 0 */
     char dir[64];
     pid_t pid;   /* 0: not running */
     bool absent; /* fake_fd() says that there is no TPM */
@@ -21,6 +31,7 @@ struct fake {
 
 /* A new, empty TPM and a context over it. */
 void fake_start(struct fake *f);
+void fake_start_with(struct fake *f, enum meddle meddle);
 /* SIGKILL; the state stays. */
 void fake_kill(struct fake *f);
 /* Ends it and removes the state. */
@@ -43,6 +54,7 @@ struct vault {
 };
 enum { TEST_PCR = 16 };
 void vault_make(struct vault *v);
+void vault_make_with(struct vault *v, enum meddle meddle);
 void vault_end(struct vault *v);
 /* Decodes v->made again, after a test changed it. */
 void vault_decode(struct vault *v);

@@ -3,7 +3,12 @@
  */
 #include "tests/unit/tpm/fixture.h"
 
+#include <stdio.h>
 #include <unistd.h>
+
+#include "server/vault/tpm/keys_state.h"
+#include "server/vault/tpm/make.h"
+#include "server/vault/tpm/rows.h"
 
 /* The first domain key, as bytes to compare. */
 static void read_dk(struct vault *v, uint8_t out[VAULT_KEY_BYTES])
@@ -378,6 +383,109 @@ START_TEST(old_approval_counter_locks)
 }
 END_TEST
 
+START_TEST(revoked_approvals_lock_until_a_new_one)
+{
+    struct vault v;
+    AUTO_BUF request = BUF_EMPTY;
+    AUTO_BUF response = BUF_EMPTY;
+    AUTO_BUF row = BUF_EMPTY;
+    AUTO_SECRET dk = NULL;
+    vault_make(&v);
+    ok(vault_unseal(&v));
+    ok(vault_keys_revoke_approvals(v.open));
+    ok(vault_keys_dk(v.open, 1, 1, &dk)); /* what is open goes on */
+    fails(vault_unseal(&v), RC_TPM_LOCKED);
+    ok(approval_request(v.f.tpm, &v.rows, &v.state, 0, &request, &v.report));
+    ok(approve_request(buf_view(&request), buf_view(&v.keys.auth_key), BYTES_NONE, &response));
+    ok(approval_accept(&v.rows, &v.state, buf_view(&response), &row));
+    vault_merge(&v, buf_view(&row));
+    ok(vault_unseal(&v));
+    v.rows.nodes[0].nv_auth = BYTES_NONE;
+    ok(vault_unseal(&v));
+    fails(vault_keys_revoke_approvals(v.open), RC_INTEGRITY);
+    vault_end(&v);
+}
+END_TEST
+
+/* Somebody measures all the time: sessions die with PCR_CHANGED and are run again. */
+START_TEST(pcr_moved_under_the_session_is_tried_again)
+{
+    struct vault v;
+    unsigned opened = 0;
+    vault_make(&v);
+    v.f.meddle = MEDDLE_EXTEND;
+    fake_new_context(&v.f);
+    for (int i = 0; i < 5; i++) {
+        rc_t rc = vault_unseal(&v);
+        ck_assert_msg(rc == RC_OK || rc == RC_UNAVAILABLE, "%s: %s", rc_name(rc), v.report.detail);
+        opened += rc == RC_OK;
+    }
+    ck_assert_uint_gt(opened, 0);
+    vault_end(&v);
+}
+END_TEST
+
+START_TEST(changed_answer_breaks_the_connection_not_the_vault)
+{
+    struct vault v;
+    AUTO_SECRET dk = NULL;
+    vault_make(&v);
+    v.f.meddle = MEDDLE_CORRUPT;
+    fake_new_context(&v.f);
+    /* An answer with a wrong HMAC in unsealing: refused; the connection made next is a clean one.
+     */
+    fails(vault_unseal(&v), RC_TPM);
+    ck_assert(!tpm_connected(v.f.tpm));
+    ok(vault_unseal(&v));
+    ok(vault_keys_dk(v.open, 1, 1, &dk));
+    vault_end(&v);
+}
+END_TEST
+
+static bool recorded(const struct fake *f, struct bytes what)
+{
+    char path[96];
+    static uint8_t all[1 << 20];
+    snprintf(path, sizeof path, "%s/wire", f->dir);
+    FILE *file = fopen(path, "rb");
+    ck_assert_ptr_nonnull(file);
+    size_t len = fread(all, 1, sizeof all, file);
+    fclose(file);
+    ck_assert(len > 1000 && len < sizeof all);
+    for (size_t at = 0; at + what.len <= len; at++)
+        if (memcmp(all + at, what.data, what.len) == 0)
+            return true;
+    return false;
+}
+
+START_TEST(no_secret_goes_over_the_wire_in_clear)
+{
+    struct vault v;
+    AUTO_SECRET dk = NULL;
+    AUTO_SECRET made = NULL;
+    AUTO_SECRET auth = NULL;
+    AUTO_SECRET random = NULL;
+    AUTO_SECRET nv = NULL;
+    AUTO_BUF row = BUF_EMPTY;
+    vault_make_with(&v, MEDDLE_RECORD);
+    ok(vault_unseal(&v));
+    ok(vault_keys_dk(v.open, 1, 1, &dk));
+    ok(vault_keys_dk_new(v.open, 2, 1, &row));
+    ok(vault_keys_dk(v.open, 2, 1, &made));
+    ok(tpm_random(v.f.tpm, 32, &random));
+    ok(rows_ep_auth(v.open->cs, 1, &auth));
+    ok(make_nv_auth_open(v.open->cs, &v.state.node, v.rows.nodes[0].nv_auth, &nv));
+    ck_assert(recorded(&v.f, v.rows.css[0].priv)); /* the recorder works */
+    ck_assert(!recorded(&v.f, secret_view(v.open->cs)));
+    ck_assert(!recorded(&v.f, secret_view(dk)));
+    ck_assert(!recorded(&v.f, secret_view(made)));
+    ck_assert(!recorded(&v.f, secret_view(random)));
+    ck_assert(!recorded(&v.f, secret_view(auth)));
+    ck_assert(!recorded(&v.f, secret_view(nv)));
+    vault_end(&v);
+}
+END_TEST
+
 START_TEST(states_have_sentences)
 {
     for (int s = 0; s < VAULT_STATE_COUNT; s++) {
@@ -405,6 +513,10 @@ Suite *vault_suite(void)
     tcase_add_test(t, damaged_rows_are_named);
     tcase_add_test(t, swapped_and_damaged_domain_keys_are_refused);
     tcase_add_test(t, old_approval_counter_locks);
+    tcase_add_test(t, revoked_approvals_lock_until_a_new_one);
+    tcase_add_test(t, pcr_moved_under_the_session_is_tried_again);
+    tcase_add_test(t, changed_answer_breaks_the_connection_not_the_vault);
+    tcase_add_test(t, no_secret_goes_over_the_wire_in_clear);
     tcase_add_test(t, states_have_sentences);
     suite_add_tcase(s, t);
     return s;
