@@ -1,6 +1,8 @@
 # tests: unit tests mirror the tree; checks are of the house itself; system runs the whole server.
 include tests/system/local.mk
 include tests/checks/local.mk
+# tests: sources and what may live here
+include tests/unit/proto.mk
 include tests/unit/base.mk
 include tests/unit/certs.mk
 include tests/unit/vault.mk

@@ -47,7 +47,7 @@ rc_t kmip_response_read(struct arena *a, struct bytes in, const struct ttlv_limi
 
 /*
  * Appends the whole message to `out`. The version gates every field: nothing that request->version does
- * not define is written. On failure `out` is cut back to what it was.
+ * not define is written. A response needs header->time_stamp: nobody here has a clock. On failure `out` is cut back to what it was.
  */
 rc_t kmip_request_write(struct buf *out, const struct kmip_request *request);
 rc_t kmip_response_write(struct buf *out, const struct kmip_response *response);

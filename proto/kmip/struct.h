@@ -273,7 +273,7 @@ rc_t kmip_struct_read(const struct kmip_context *cx, int id, const struct node *
 /*
  * C struct to TTLV under `tag`. Fields, attributes, optional enumeration values and mask bits that the
  * version does not define are left out; a required value that it does not define is RC_BAD_VALUE, a
- * required field without value RC_MISSING_DATA.
+ * required field without value RC_MISSING_DATA, a number that does not fit its type RC_INVALID_FIELD.
  */
 rc_t kmip_struct_write(struct buf *out, const struct kmip_context *cx, int id, uint32_t tag, const void *in);
 /* The same as a node tree of its own (copied into the arena), for attribute values. */

@@ -15,13 +15,13 @@ static rc_t write_number(struct buf *out, const struct kmip_context *cx, const s
     switch (f->kind) {
     case KMIP_K_INT:
         if (value < INT32_MIN || value > INT32_MAX)
-            return RC_BAD_VALUE;
+            return RC_INVALID_FIELD;
         return ttlv_write_integer(out, f->tag, (int32_t)value);
     case KMIP_K_MASK:
         return ttlv_write_integer(out, f->tag, (int32_t)((uint32_t)value & kmip_mask_known(f->tag, cx->version)));
     case KMIP_K_INTERVAL:
         if (value < 0 || value > UINT32_MAX)
-            return RC_BAD_VALUE;
+            return RC_INVALID_FIELD;
         return ttlv_write_interval(out, f->tag, (uint32_t)value);
     case KMIP_K_BOOL:
         return ttlv_write_boolean(out, f->tag, value != 0);
@@ -55,16 +55,18 @@ static rc_t write_object(struct buf *out, const struct kmip_context *cx, const s
     return kmip_struct_write(out, cx, id, kmip_object_tag(object->type), object->any);
 }
 
-static rc_t write_key_value(struct buf *out, const struct kmip_context *cx, const struct kmip_key_value *kv)
+static rc_t write_key_value(struct buf *out, const struct kmip_context *cx, uint32_t format,
+                            const struct kmip_key_value *kv)
 {
+    int id = kmip_material_struct(format);
     if (kv->wrapped.data)
         return ttlv_write_bytes(out, KMIP_TAG_KEY_VALUE, TTLV_BYTE_STRING, kv->wrapped);
     size_t mark;
     TRY(ttlv_begin(out, KMIP_TAG_KEY_VALUE, &mark));
     if (kv->material.data)
         TRY(ttlv_write_bytes(out, KMIP_TAG_KEY_MATERIAL, TTLV_BYTE_STRING, kv->material));
-    else if (kv->structure)
-        TRY(ttlv_write_node(out, KMIP_TAG_KEY_MATERIAL, kv->structure));
+    else if (kv->structure && id >= 0)
+        TRY(kmip_struct_prune(out, cx->version, id, KMIP_TAG_KEY_MATERIAL, kv->structure));
     else
         return RC_MISSING_DATA;
     if (cx->version < V2_0)
@@ -128,7 +130,8 @@ static rc_t write_value(struct buf *out, const struct kmip_context *cx, const st
     case KMIP_K_OBJECT:
         return write_object(out, cx, *(struct kmip_object *const *)member);
     case KMIP_K_KEYVALUE:
-        return write_key_value(out, cx, *(struct kmip_key_value *const *)member);
+        return write_key_value(out, cx, ((const struct kmip_key_block *)base)->key_format_type,
+                               *(struct kmip_key_value *const *)member);
     case KMIP_K_CREDENTIAL: {
         int id = kmip_credential_struct(((const struct kmip_credential *)base)->type);
         return id < 0 ? RC_BAD_VALUE : kmip_struct_write(out, cx, id, f->tag, *(void *const *)member);
@@ -195,6 +198,12 @@ static rc_t write_refs(struct buf *out, const struct kmip_context *cx, const str
     return needed && out->len == before ? RC_MISSING_DATA : RC_OK;
 }
 
+/* A value that the version lacks may go unsaid, but never what the message is about. */
+static bool may_drop(const struct kmip_field *f)
+{
+    return f->kind != KMIP_K_PAYLOAD && f->kind != KMIP_K_OBJECT && f->kind != KMIP_K_KEYVALUE;
+}
+
 /* A repeated field: elements that the version lacks are left out one by one. */
 static rc_t write_many(struct buf *out, const struct kmip_context *cx, const struct kmip_field *f,
                        const void *base, const void *member)
@@ -229,7 +238,7 @@ static rc_t write_field(struct buf *out, const struct kmip_context *cx, const st
         return f->how == KMIP_ONE ? RC_MISSING_DATA : RC_OK;
     size_t mark = out->len;
     rc_t rc = write_value(out, cx, f, base, member);
-    if (rc == RC_BAD_VALUE && f->how == KMIP_OPT) {
+    if (rc == RC_BAD_VALUE && f->how == KMIP_OPT && may_drop(f)) {
         buf_cut(out, mark);
         return RC_OK;
     }
