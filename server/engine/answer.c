@@ -18,11 +18,13 @@ static rc_t header_of(struct engine_request *rq, size_t count, struct kmip_respo
                                   (unsigned long long)rq->number);
     if (!correlation)
         return RC_NO_MEMORY;
+    /* KMIP 2.1, 9.10 has it optional, and PyKMIP cannot read it: given to who sent one's own value. */
+    bool knows = asked && asked->client_correlation_value.len;
     *head = (struct kmip_response_header){
         .protocol_version = version,
         .time_stamp = KMIP_NUMBER(rq->now),
         .client_correlation_value = asked ? asked->client_correlation_value : BYTES_NONE,
-        .server_correlation_value = bytes_str(correlation),
+        .server_correlation_value = knows ? bytes_str(correlation) : BYTES_NONE,
         .batch_count = KMIP_NUMBER((int64_t)count),
     };
     return RC_OK;
