@@ -105,7 +105,7 @@ static const struct sandbox_call sanitizers[] = {
     YES_IF(openat, BITS(2, WRITING, O_RDONLY)), YES_IF(open, BITS(1, WRITING, O_RDONLY)),
     YES_IF(clone, BITS(0, CLONE_VM, CLONE_VM)), YES(wait4), YES(process_vm_readv),
     YES(set_tid_address), YES(prctl), YES(ptrace), YES(tkill), YES(personality),
-    YES(getpgrp), YES(getpgid), YES(setrlimit), YES(pipe),
+    YES(getpgrp), YES(getpgid), YES(setrlimit), YES(pipe), YES(getdents),
     END,
 };
 #endif
