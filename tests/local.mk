@@ -18,3 +18,4 @@ include tests/unit/ops.mk
 print-tests:
 	@echo $(TESTS)
 include tests/unit/db.mk
+include tests/bench/bench.mk
