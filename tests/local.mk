@@ -3,6 +3,7 @@ include tests/system/local.mk
 include tests/checks/local.mk
 # tests: sources and what may live here
 include tests/unit/proto.mk
+include tests/fuzz/local.mk
 include tests/unit/base.mk
 include tests/unit/certs.mk
 include tests/unit/vault.mk
