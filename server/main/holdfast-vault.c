@@ -3,12 +3,10 @@
  * descriptor 3; or with --admin by `holdfast init` and `recovery`, with the CLI's socket as 3 and the
  * TPM as 4. Everything it needs comes through descriptors; once the sandbox is entered it opens nothing.
  */
-#include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -208,6 +206,18 @@ static rc_t start_child(struct vault_process *v)
     return control_send(CONTROL_FD, BY_VAULT, CONTROL_READY, BYTES_NONE, NULL, 0);
 }
 
+/* Secrets are wiped before the end, not only by it. */
+static void finish(struct vault_process *v)
+{
+    struct event *const events[] = {v->control, v->drain_look, v->drain_end};
+    vault_service_free(v->service);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        if (events[i])
+            event_free(events[i]);
+    if (v->base)
+        event_base_free(v->base);
+}
+
 int main(int argc, char **argv)
 {
     struct vault_process v = {.admin = argc == 2 && strcmp(argv[1], "--admin") == 0};
@@ -218,12 +228,10 @@ int main(int argc, char **argv)
     rc_t rc = crypto_heap_install();
     if (rc == RC_OK)
         rc = v.admin ? start_admin(&v) : start_child(&v);
-    if (rc != RC_OK) {
+    if (rc == RC_OK)
+        event_base_dispatch(v.base);
+    else
         log_error("vault.start", "result=%s", rc_name(rc));
-        return 1;
-    }
-    event_base_dispatch(v.base);
-    /* Secrets are wiped before the end, not only by it. */
-    vault_service_free(v.service);
-    return 0;
+    finish(&v);
+    return rc == RC_OK ? 0 : 1;
 }
