@@ -20,3 +20,4 @@ print-tests:
 	@echo $(TESTS)
 include tests/unit/db.mk
 include tests/bench/bench.mk
+include tests/fuzz/vault_tpm.mk

@@ -26,3 +26,4 @@ server_vault_libvault_a_SOURCES += \
 	server/vault/tpm/template.c server/vault/tpm/template.h \
 	server/vault/tpm/tpm.c server/vault/tpm/tpm.h \
 	server/vault/tpm/unseal.c
+EXTRA_DIST += server/vault/tpm/FORMATS.md

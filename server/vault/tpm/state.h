@@ -19,7 +19,8 @@
       "both answers to `holdfast init --finish`.")                                                 \
     X(VAULT_SEALED, "sealed",                                                                      \
       "The vault is sealed: it holds no key.",                                                     \
-      "It unseals by itself once the TPM and the database answer; look at the detail if it stays so.") \
+      "It unseals by itself once the TPM and the database answer; if it stays so, the detail says "\
+      "what is missing or damaged.")                                                               \
     X(VAULT_LOCKED, "locked",                                                                      \
       "The TPM refuses to open the cluster root: the boot state of this machine or the approval "  \
       "does not match.",                                                                           \

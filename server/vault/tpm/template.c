@@ -163,12 +163,15 @@ rc_t public_write(const TPM2B_PUBLIC *pub, struct buf *out)
 
 rc_t public_read(struct bytes in, TPM2B_PUBLIC *out)
 {
-    size_t used = 0;
+    uint8_t again[sizeof(TPM2B_PUBLIC)];
+    size_t used = 0, len = 0;
     *out = (TPM2B_PUBLIC){0};
-    /* The TSS does not compare the size in front with what it reads. */
-    if (in.len < 2 || load_be16(in.data) != in.len - 2 ||
+    /* The TSS reads leniently (it does not even compare the size in front): one form only is taken.
+     */
+    if (in.len == 0 ||
         Tss2_MU_TPM2B_PUBLIC_Unmarshal(in.data, in.len, &used, out) != TSS2_RC_SUCCESS ||
-        used != in.len)
+        Tss2_MU_TPM2B_PUBLIC_Marshal(out, again, sizeof again, &len) != TSS2_RC_SUCCESS ||
+        !bytes_equal(in, bytes_of(again, len)))
         return RC_INTEGRITY;
     return RC_OK;
 }
