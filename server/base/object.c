@@ -1,6 +1,6 @@
 /*
- * Unique identifiers and the control record's canonical form; see object.h. The canonical form is what
- * the vault's MAC covers: it never changes for stored objects (server/vault/FORMATS.md).
+ * Unique identifiers and the control record's canonical form; see object.h. The canonical form is
+ * what the vault's MAC covers: it never changes for stored objects (server/vault/FORMATS.md).
  */
 #include "server/base/object.h"
 
@@ -82,7 +82,8 @@ rc_t uid_new(struct uid *out)
         return RC_IO;
     int64_t us = clock_wall_us();
     uint64_t ms = us > 0 ? (uint64_t)us / 1000 : 0;
-    /* RFC 9562, 6.2, method 3: the fraction of the millisecond fills rand_a, so order holds within it. */
+    /* RFC 9562, 6.2, method 3: the fraction of the millisecond fills rand_a, so order holds within
+     * it. */
     uint64_t fraction = us > 0 ? ((uint64_t)us % 1000) * 4096 / 1000 : 0;
     store_be64(u.raw, ms << 16 | 0x7000 | fraction);
     u.raw[8] = (uint8_t)((u.raw[8] & 0x3F) | 0x80);

@@ -1,8 +1,8 @@
 /*
- * Slots of locked memory; see pool.h. A chunk is aligned to its size, so the chunk of a slot is found
- * by masking the address. Its first page holds the book-keeping, the second and the last are guards:
- *     [ header | guard | slots ... | guard ]
- * Slots are zero whenever they are free. Free slots are bits in a map outside the slots.
+ * Slots of locked memory; see pool.h. A chunk is aligned to its size, so the chunk of a slot is
+ * found by masking the address. Its first page holds the book-keeping, the second and the last are
+ * guards: [ header | guard | slots ... | guard ] Slots are zero whenever they are free. Free slots
+ * are bits in a map outside the slots.
  */
 #include "server/base/pool.h"
 
@@ -36,8 +36,8 @@ struct pool_chunk {
     size_t mapped;                  /* bytes of the whole mapping */
     unsigned class;                 /* POOL_CLASSES: one large piece */
     unsigned slots, used;
-    size_t large_len;               /* the large piece's length */
-    uint64_t taken[MAP_WORDS];      /* one bit a slot */
+    size_t large_len;          /* the large piece's length */
+    uint64_t taken[MAP_WORDS]; /* one bit a slot */
 };
 
 _Static_assert(sizeof(struct pool_chunk) <= PAGE, "the book-keeping has one page");
@@ -50,7 +50,8 @@ static struct pool_chunk *chunk_of(const void *data)
     return (struct pool_chunk *)((uintptr_t)data & ~(uintptr_t)(CHUNK_BYTES - 1));
 }
 
-/* Maps `bytes`, aligned to CHUNK_BYTES, with guards; the space between them is locked and undumped. */
+/* Maps `bytes`, aligned to CHUNK_BYTES, with guards; the space between them is locked and undumped.
+ */
 static struct pool_chunk *chunk_map(struct pool *p, size_t bytes)
 {
     size_t span = bytes + CHUNK_BYTES;
@@ -141,7 +142,7 @@ void *pool_alloc(struct pool *p, size_t len)
         return alloc_large(p, len);
     unsigned class = 0;
     while ((size_t)SMALLEST << class < len + SLOT_HEAD)
-        class++;
+        class ++;
     size_t each = (size_t)SMALLEST << class;
     uint8_t *slot = NULL;
     pthread_mutex_lock(&p->lock);

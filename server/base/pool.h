@@ -1,7 +1,7 @@
 /*
- * Locked memory in small pieces: slots of a few sizes in chunks that are mlocked, left out of cores,
- * fenced by guard pages, and wiped when freed, so that a secret costs no system call. secret.c and the
- * vault's OpenSSL heap each have one. Safe to use from several threads.
+ * Locked memory in small pieces: slots of a few sizes in chunks that are mlocked, left out of
+ * cores, fenced by guard pages, and wiped when freed, so that a secret costs no system call.
+ * secret.c and the vault's OpenSSL heap each have one. Safe to use from several threads.
  */
 #ifndef SERVER_BASE_POOL_H
 #define SERVER_BASE_POOL_H
@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { POOL_CLASSES = 9 }; /* slots of 64 bytes to 16 KiB; larger pieces have a mapping of their own */
+enum {
+    POOL_CLASSES = 9
+}; /* slots of 64 bytes to 16 KiB; larger pieces have a mapping of their own */
 
 struct pool_chunk;
 struct pool {
@@ -20,8 +22,7 @@ struct pool {
     bool must_lock;                        /* no memory rather than memory that could be swapped */
 };
 
-#define POOL_OF(fork, locked)                                                                      \
-    ((struct pool){PTHREAD_MUTEX_INITIALIZER, {NULL}, (fork), (locked)})
+#define POOL_OF(fork, locked) ((struct pool){PTHREAD_MUTEX_INITIALIZER, {NULL}, (fork), (locked)})
 
 /* Zeroed memory, aligned to 16 bytes, or NULL. */
 void *pool_alloc(struct pool *p, size_t len);

@@ -1,4 +1,5 @@
-/* Secrets in locked memory; see secret.h. Each is one piece of a pool, so none costs a system call. */
+/* Secrets in locked memory; see secret.h. Each is one piece of a pool, so none costs a system call.
+ */
 #include "server/base/secret.h"
 
 #include "server/base/pool.h"

@@ -9,6 +9,16 @@
 
 /* One read takes at most this much; a larger frame grows the buffer as its bytes arrive. */
 enum { READ_BYTES = 64 * 1024 };
+/* An empty buffer larger than this is given back: one large key must not hold memory for good. */
+enum { KEEP_BYTES = 1024 * 1024 };
+
+static void empty(struct buf *b)
+{
+    if (b->room > KEEP_BYTES)
+        buf_free(b);
+    else
+        buf_clear(b);
+}
 
 void frame_reader_init(struct frame_reader *r, frame_fits_fn *fits, void *arg)
 {
@@ -25,7 +35,10 @@ void frame_reader_settle(struct frame_reader *r)
 {
     if (r->next == 0)
         return;
-    buf_drop_front(&r->in, r->next);
+    if (r->next == r->in.len)
+        empty(&r->in);
+    else
+        buf_drop_front(&r->in, r->next);
     r->next = 0;
 }
 
@@ -133,7 +146,7 @@ rc_t frame_flush(struct frame_writer *w, int fd)
         wipe(w->out.data + w->sent, (size_t)n);
         w->sent += (size_t)n;
     }
-    buf_clear(&w->out);
+    empty(&w->out);
     w->sent = 0;
     return RC_OK;
 }

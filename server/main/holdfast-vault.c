@@ -1,7 +1,8 @@
 /*
- * holdfast-vault: wiring of the vault process. Started by the supervisor, with the control channel as
- * descriptor 3; or with --admin by `holdfast init` and `recovery`, with the CLI's socket as 3 and the
- * TPM as 4. Everything it needs comes through descriptors; once the sandbox is entered it opens nothing.
+ * holdfast-vault: wiring of the vault process. Started by the supervisor, with the control channel
+ * as descriptor 3; or with --admin by `holdfast init` and `recovery`, with the CLI's socket as 3
+ * and the TPM as 4. Everything it needs comes through descriptors; once the sandbox is entered it
+ * opens nothing.
  */
 #include <event2/event.h>
 #include <malloc.h>
@@ -30,7 +31,8 @@ struct vault_process {
 
 static struct control_message message; /* too large for the stack */
 
-/* All pages of the process, now and later, where the limit has room; else the pools of secrets alone. */
+/* All pages of the process, now and later, where the limit has room; else the pools of secrets
+ * alone. */
 static bool lock_memory(void)
 {
     struct rlimit lim;
@@ -39,9 +41,11 @@ static bool lock_memory(void)
         lim.rlim_cur = lim.rlim_max;
         setrlimit(RLIMIT_MEMLOCK, &lim);
     }
-    if ((geteuid() == 0 || lim.rlim_cur >= LOCK_ALL_LEAST) && mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
+    if ((geteuid() == 0 || lim.rlim_cur >= LOCK_ALL_LEAST) &&
+        mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
         return true;
-    log_warn("vault.memory", "%s", "locked=\"secrets only\" next=\"raise the memory lock limit of the vault\"");
+    log_warn("vault.memory", "%s",
+             "locked=\"secrets only\" next=\"raise the memory lock limit of the vault\"");
     return false;
 }
 
@@ -56,7 +60,8 @@ static void ask_tpm(void *arg)
 {
     struct vault_process *v = arg;
     if (v->admin) {
-        vault_service_give_tpm(v->service, v->tpm_given ? -1 : ADMIN_TPM_FD, "the connection to the TPM was lost");
+        vault_service_give_tpm(v->service, v->tpm_given ? -1 : ADMIN_TPM_FD,
+                               "the connection to the TPM was lost");
         v->tpm_given = true;
         return;
     }

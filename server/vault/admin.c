@@ -1,4 +1,5 @@
-/* The form of ceremony steps on the socket: fixed numbers, then byte fields with their lengths; see admin.h. */
+/* The form of ceremony steps on the socket: fixed numbers, then byte fields with their lengths; see
+ * admin.h. */
 #include "server/vault/admin.h"
 
 enum { REQUEST_FIELDS = 8, ANSWER_FIELDS = 9, NUMBERS_BYTES = 1 + 16 + 4 + 4 + 1 + 8 };
@@ -32,8 +33,8 @@ static rc_t take_fields(struct bytes in, struct bytes *const fields[], size_t co
 rc_t admin_request_encode(const struct admin_request *r, struct buf *out)
 {
     const struct bytes *const fields[REQUEST_FIELDS] = {
-        &r->auth_pub, &r->pending, &r->response, &r->rows,
-        &r->node_state, &r->escrow, &r->rec_key, &r->auth_key,
+        &r->auth_pub,   &r->pending, &r->response, &r->rows,
+        &r->node_state, &r->escrow,  &r->rec_key,  &r->auth_key,
     };
     TRY(buf_add_u8(out, (uint8_t)r->step));
     TRY(buf_add(out, r->node.raw, sizeof r->node.raw));
@@ -47,8 +48,8 @@ rc_t admin_request_encode(const struct admin_request *r, struct buf *out)
 rc_t admin_request_decode(struct bytes in, struct admin_request *out)
 {
     struct bytes *const fields[REQUEST_FIELDS] = {
-        &out->auth_pub, &out->pending, &out->response, &out->rows,
-        &out->node_state, &out->escrow, &out->rec_key, &out->auth_key,
+        &out->auth_pub,   &out->pending, &out->response, &out->rows,
+        &out->node_state, &out->escrow,  &out->rec_key,  &out->auth_key,
     };
     if (in.len < NUMBERS_BYTES)
         return RC_PROTOCOL;
@@ -67,8 +68,8 @@ rc_t admin_request_decode(struct bytes in, struct admin_request *out)
 rc_t admin_answer_encode(const struct admin_answer *a, struct buf *out)
 {
     const struct bytes *const fields[ANSWER_FIELDS] = {
-        &a->pending, &a->request, &a->hierarchy, &a->node_state, &a->escrow,
-        &a->auth_key, &a->auth_pub, &a->rec_key, &a->rec_pub,
+        &a->pending,  &a->request,  &a->hierarchy, &a->node_state, &a->escrow,
+        &a->auth_key, &a->auth_pub, &a->rec_key,   &a->rec_pub,
     };
     return put_fields(out, fields, ANSWER_FIELDS);
 }
@@ -76,8 +77,8 @@ rc_t admin_answer_encode(const struct admin_answer *a, struct buf *out)
 rc_t admin_answer_decode(struct bytes in, struct admin_answer *out)
 {
     struct bytes *const fields[ANSWER_FIELDS] = {
-        &out->pending, &out->request, &out->hierarchy, &out->node_state, &out->escrow,
-        &out->auth_key, &out->auth_pub, &out->rec_key, &out->rec_pub,
+        &out->pending,  &out->request,  &out->hierarchy, &out->node_state, &out->escrow,
+        &out->auth_key, &out->auth_pub, &out->rec_key,   &out->rec_pub,
     };
     return take_fields(in, fields, ANSWER_FIELDS);
 }

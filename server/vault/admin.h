@@ -1,7 +1,8 @@
 /*
- * VAULT_ADMIN: one step of a ceremony, between the CLI (`holdfast init`, `approval`, `recovery`) and a
- * vault started with --admin. What each step does, takes and gives is told in tpm/ceremony.h; here is
- * only its form on the socket. Plain data; the private keys among it are wiped with the frames.
+ * VAULT_ADMIN: one step of a ceremony, between the CLI (`holdfast init`, `approval`, `recovery`)
+ * and a vault started with --admin. What each step does, takes and gives is told in tpm/ceremony.h;
+ * here is only its form on the socket. Plain data; the private keys among it are wiped with the
+ * frames.
  */
 #ifndef SERVER_VAULT_ADMIN_H
 #define SERVER_VAULT_ADMIN_H
@@ -10,13 +11,15 @@
 #include "server/base/object.h"
 
 enum admin_step {
-    ADMIN_INIT_BEGIN = 1,    /* node, pcr_mask, nv_base, replace_nv, domain, auth_pub -> pending, request */
+    ADMIN_INIT_BEGIN =
+        1, /* node, pcr_mask, nv_base, replace_nv, domain, auth_pub -> pending, request */
     ADMIN_INIT_FINISH,       /* pending, response -> hierarchy, node_state, escrow */
     ADMIN_INIT_SELF_APPROVE, /* as INIT_BEGIN -> hierarchy, node_state, escrow and the four keys */
     ADMIN_APPROVAL_REQUEST,  /* rows, node_state, pcr_mask -> request */
-    ADMIN_RECOVERY_BEGIN,    /* rows, escrow, rec_key, node, pcr_mask, nv_base, replace_nv -> pending, request */
-    ADMIN_RECOVERY_FINISH,   /* pending, response -> hierarchy, node_state */
-    ADMIN_RECOVERY_RESTORE,  /* as RECOVERY_BEGIN, and auth_key -> hierarchy, node_state */
+    ADMIN_RECOVERY_BEGIN,  /* rows, escrow, rec_key, node, pcr_mask, nv_base, replace_nv -> pending,
+                              request */
+    ADMIN_RECOVERY_FINISH, /* pending, response -> hierarchy, node_state */
+    ADMIN_RECOVERY_RESTORE, /* as RECOVERY_BEGIN, and auth_key -> hierarchy, node_state */
     ADMIN_STEP_END,
 };
 
@@ -31,7 +34,8 @@ struct admin_request {
 
 /* Fields that the step does not give are empty. */
 struct admin_answer {
-    struct bytes pending, request, hierarchy, node_state, escrow, auth_key, auth_pub, rec_key, rec_pub;
+    struct bytes pending, request, hierarchy, node_state, escrow, auth_key, auth_pub, rec_key,
+        rec_pub;
 };
 
 rc_t admin_request_encode(const struct admin_request *r, struct buf *out);

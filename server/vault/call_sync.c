@@ -52,8 +52,8 @@ static rc_t reply_keep(struct arena *arena, struct vault_reply *r)
     return r->envelope.data && r->plain.data && r->status.data ? RC_OK : RC_NO_MEMORY;
 }
 
-rc_t vault_call_sync(int fd, uint32_t timeout_ms, const struct vault_call *call, struct arena *arena,
-                     struct vault_reply *out)
+rc_t vault_call_sync(int fd, uint32_t timeout_ms, const struct vault_call *call,
+                     struct arena *arena, struct vault_reply *out)
 {
     static _Atomic uint64_t last_id;
     uint64_t id = ++last_id;

@@ -1,7 +1,8 @@
 /*
- * What each call does; see call.def for who may ask. A handler checks, works on the keyring and writes
- * its answer into the peer's writer, or parks the call until the TPM thread has opened what it needs.
- * Nothing that decides comes from anything but a verified control record and the vault's own clock.
+ * What each call does; see call.def for who may ask. A handler checks, works on the keyring and
+ * writes its answer into the peer's writer, or parks the call until the TPM thread has opened what
+ * it needs. Nothing that decides comes from anything but a verified control record and the vault's
+ * own clock.
  */
 #include "server/base/clock.h"
 #include "server/vault/material.h"
@@ -13,7 +14,8 @@ static rc_t answer(struct ask *a, const struct vault_reply *reply)
     return vault_reply_write(&a->peer->writer, a->call.op, a->frame->id, reply);
 }
 
-/* The record as stored: it must be ours, unchanged, and of the domain that the worker speaks for. */
+/* The record as stored: it must be ours, unchanged, and of the domain that the worker speaks for.
+ */
 static rc_t verify_stored(struct ask *a, struct binding *binding)
 {
     struct vault_service *s = a->service;
@@ -36,7 +38,8 @@ static rc_t need_key(struct ask *a, uint32_t epoch, const struct domain_key **ke
 }
 
 /* Seals new material and signs its record. */
-static rc_t seal_new(struct ask *a, const struct domain_key *key, struct bytes plain, uint32_t key_format)
+static rc_t seal_new(struct ask *a, const struct domain_key *key, struct bytes plain,
+                     uint32_t key_format)
 {
     struct vault_service *s = a->service;
     struct vault_reply reply = {.rc = RC_OK, .key_format = key_format};
@@ -131,7 +134,8 @@ rc_t do_unseal(struct ask *a)
         return service_park(a, JOB_UNSEAL, 0, 0, a->call.hierarchy);
     struct vault_reply reply = {.rc = a->job_rc};
     if (a->job_rc != RC_OK)
-        reply.status = bytes_str(s->report.detail[0] ? s->report.detail : vault_state_what(s->report.state));
+        reply.status =
+            bytes_str(s->report.detail[0] ? s->report.detail : vault_state_what(s->report.state));
     return answer(a, &reply);
 }
 

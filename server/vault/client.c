@@ -1,7 +1,8 @@
 /*
- * The asynchronous stub of the vault; see client.h. Calls in flight sit in a table of slots; a call's
- * id is its slot and a generation, so a late answer to a call that timed out finds nobody. All
- * deadlines are equal, so calls expire in the order in which they were made: one timer, one queue.
+ * The asynchronous stub of the vault; see client.h. Calls in flight sit in a table of slots; a
+ * call's id is its slot and a generation, so a late answer to a call that timed out finds nobody.
+ * All deadlines are equal, so calls expire in the order in which they were made: one timer, one
+ * queue.
  */
 #include "server/vault/client.h"
 
@@ -16,7 +17,9 @@
 #include "server/vault/wire.h"
 
 enum { PRESET_CALL_MS = 5000, PRESET_WAITING = 8192, FIRST_SLOTS = 64, NO_SLOT = -1 };
-enum { QUEUE_BYTES_MAX = 64 * 1024 * 1024 }; /* unsent calls; a vault that does not read is not fed */
+enum {
+    QUEUE_BYTES_MAX = 64 * 1024 * 1024
+}; /* unsent calls; a vault that does not read is not fed */
 
 struct slot {
     vault_done_fn *done; /* NULL: free */
@@ -239,8 +242,8 @@ bool vault_client_connected(const struct vault_client *c)
     return c->fd >= 0;
 }
 
-rc_t vault_client_call(struct vault_client *c, const struct vault_call *call, struct arena *reply_arena,
-                       vault_done_fn *done, void *arg)
+rc_t vault_client_call(struct vault_client *c, const struct vault_call *call,
+                       struct arena *reply_arena, vault_done_fn *done, void *arg)
 {
     if (c->fd < 0 || c->freeing)
         return RC_UNAVAILABLE;

@@ -1,7 +1,7 @@
 /*
- * Control MAC and material envelope; see envelope.h and FORMATS.md. The reader builds the header that
- * it expects from the verified control record; the row's own header is only compared with it, so
- * nothing that decides is ever taken from the row.
+ * Control MAC and material envelope; see envelope.h and FORMATS.md. The reader builds the header
+ * that it expects from the verified control record; the row's own header is only compared with it,
+ * so nothing that decides is ever taken from the row.
  */
 #include "server/vault/envelope.h"
 
@@ -9,7 +9,8 @@
 #include "server/base/secret.h"
 
 static const uint8_t magic[4] = {'H', 'F', 'M', '1'};
-static const char control_label[] = "holdfast control 1"; /* with its NUL: no other label begins so */
+static const char control_label[] =
+    "holdfast control 1"; /* with its NUL: no other label begins so */
 
 enum { KIND_MATERIAL = 1 };
 enum { AT_KEY_FORMAT = 16, AT_DK_EPOCH = 48, AT_EP_EPOCH = 52 };
@@ -20,8 +21,8 @@ rc_t binding_new(struct binding *out)
     return crypto_random_public(out->raw, sizeof out->raw);
 }
 
-rc_t control_sign(struct crypto_mac *key, const struct control *control, const struct binding *binding,
-                  uint8_t mac_out[CONTROL_MAC_BYTES])
+rc_t control_sign(struct crypto_mac *key, const struct control *control,
+                  const struct binding *binding, uint8_t mac_out[CONTROL_MAC_BYTES])
 {
     uint8_t record[CONTROL_BYTES], mac[CRYPTO_HASH_BYTES];
     control_encode(control, record);
@@ -50,7 +51,8 @@ rc_t control_verify(struct crypto_mac *key, const struct control *control,
 }
 
 static void header_write(uint8_t h[ENVELOPE_HEADER_BYTES], const struct domain_key *dk,
-                         const struct control *c, const struct binding *binding, uint32_t key_format)
+                         const struct control *c, const struct binding *binding,
+                         uint32_t key_format)
 {
     memcpy(h, magic, sizeof magic);
     h[4] = KIND_MATERIAL;
@@ -68,7 +70,8 @@ static void header_write(uint8_t h[ENVELOPE_HEADER_BYTES], const struct domain_k
 }
 
 rc_t envelope_seal(struct crypto *c, const struct domain_key *dk, const struct control *control,
-                   const struct binding *binding, uint32_t key_format, struct bytes plain, struct buf *out)
+                   const struct binding *binding, uint32_t key_format, struct bytes plain,
+                   struct buf *out)
 {
     if (dk->domain != control->domain)
         return RC_INTERNAL;

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-
 static void entries_drop(struct keyring *r)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -69,8 +68,8 @@ static void mark_active(struct keyring *r, uint64_t domain, uint32_t epoch)
         r->entries[i].active = r->entries[i].key.epoch == epoch;
 }
 
-rc_t keyring_add(struct keyring *r, struct crypto *c, uint64_t domain, uint32_t epoch, uint32_t ep_epoch,
-                 bool active, struct bytes key)
+rc_t keyring_add(struct keyring *r, struct crypto *c, uint64_t domain, uint32_t epoch,
+                 uint32_t ep_epoch, bool active, struct bytes key)
 {
     size_t i = place_of(r, domain, epoch);
     if (!is_at(r, i, domain, epoch)) {

@@ -1,7 +1,7 @@
 /*
  * The keys that the event thread uses: the control key and the domain keys opened so far, each as a
- * keyed context ready for use. Filled from what the TPM thread opens, wiped whole when the vault seals.
- * One thread.
+ * keyed context ready for use. Filled from what the TPM thread opens, wiped whole when the vault
+ * seals. One thread.
  */
 #ifndef SERVER_VAULT_KEYRING_H
 #define SERVER_VAULT_KEYRING_H
@@ -16,7 +16,7 @@ struct keyring_entry {
 };
 
 struct keyring {
-    struct crypto_mac *control; /* NULL: sealed */
+    struct crypto_mac *control;    /* NULL: sealed */
     struct keyring_entry *entries; /* sorted by domain, then epoch */
     size_t count, room;
 };
@@ -24,9 +24,10 @@ struct keyring {
 void keyring_wipe(struct keyring *r);
 /* Sets the key of control records; replaces an earlier one. */
 rc_t keyring_set_control(struct keyring *r, struct crypto *c, struct bytes key);
-/* Adds a domain key, or sets `active` of one already there (of the others of its domain it is cleared). */
-rc_t keyring_add(struct keyring *r, struct crypto *c, uint64_t domain, uint32_t epoch, uint32_t ep_epoch,
-                 bool active, struct bytes key);
+/* Adds a domain key, or sets `active` of one already there (of the others of its domain it is
+ * cleared). */
+rc_t keyring_add(struct keyring *r, struct crypto *c, uint64_t domain, uint32_t epoch,
+                 uint32_t ep_epoch, bool active, struct bytes key);
 /* NULL: not opened yet. */
 const struct domain_key *keyring_find(const struct keyring *r, uint64_t domain, uint32_t epoch);
 const struct domain_key *keyring_active(const struct keyring *r, uint64_t domain);

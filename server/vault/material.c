@@ -23,13 +23,14 @@ static const struct {
 };
 
 /* Cryptographic Length and bytes of material where they do not simply agree: parity bits are bytes,
- * but not length (KMIP 2.1, 4.16), and clients count them either way. AES takes three lengths only. */
+ * but not length (KMIP 2.1, 4.16), and clients count them either way. AES takes three lengths only.
+ */
 static const struct {
     uint32_t algorithm, length, bytes;
 } fixed[] = {
-    {ALG_DES, 56, 8},    {ALG_DES, 64, 8},    {ALG_3DES, 112, 16}, {ALG_3DES, 128, 16},
-    {ALG_3DES, 168, 24}, {ALG_3DES, 192, 24}, {ALG_AES, 128, 16},  {ALG_AES, 192, 24},
-    {ALG_AES, 256, 32},
+    {ALG_DES, 56, 8},    {ALG_DES, 64, 8},    {ALG_3DES, 112, 16},
+    {ALG_3DES, 128, 16}, {ALG_3DES, 168, 24}, {ALG_3DES, 192, 24},
+    {ALG_AES, 128, 16},  {ALG_AES, 192, 24},  {ALG_AES, 256, 32},
 };
 
 rc_t material_generate(const struct control *c, struct secret **out, uint32_t *key_format_out)

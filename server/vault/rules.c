@@ -81,9 +81,10 @@ rc_t rules_new(const struct control *c, int64_t now)
 
 static bool same_identity(const struct control *a, const struct control *b)
 {
-    return uid_equal(&a->uid, &b->uid) && a->domain == b->domain && uid_equal(&a->owner, &b->owner) &&
-           a->object_type == b->object_type && a->protection == b->protection &&
-           a->algorithm == b->algorithm && a->length == b->length && a->initial_date == b->initial_date;
+    return uid_equal(&a->uid, &b->uid) && a->domain == b->domain &&
+           uid_equal(&a->owner, &b->owner) && a->object_type == b->object_type &&
+           a->protection == b->protection && a->algorithm == b->algorithm &&
+           a->length == b->length && a->initial_date == b->initial_date;
 }
 
 /* Sensitive and Extractable may change either way; what they once were stays known. */
@@ -96,7 +97,8 @@ static bool history_follows(const struct control *old, const struct control *nex
 static bool use_dates_equal(const struct control *a, const struct control *b)
 {
     return a->deactivation_date == b->deactivation_date &&
-           a->process_start_date == b->process_start_date && a->protect_stop_date == b->protect_stop_date;
+           a->process_start_date == b->process_start_date &&
+           a->protect_stop_date == b->protect_stop_date;
 }
 
 static bool use_dates_follow(const struct control *old, const struct control *next, uint32_t from)
@@ -146,11 +148,11 @@ rc_t rules_transition(const struct control *old, const struct control *next, int
 {
     uint32_t from = control_effective_state(old, now), to = control_effective_state(next, now);
     bool legal = same_identity(old, next) && old->version != UINT64_MAX &&
-                 next->version == old->version + 1 &&
-                 (from == to || follows(from, to)) &&
+                 next->version == old->version + 1 && (from == to || follows(from, to)) &&
                  (next->state == old->state || next->state == from || follows(from, next->state)) &&
                  state_has_its_date(next, now) && history_follows(old, next) &&
-                 use_dates_follow(old, next, from) && compromise_follows(old, next, from, to, now) &&
+                 use_dates_follow(old, next, from) &&
+                 compromise_follows(old, next, from, to, now) &&
                  destroy_follows(old, next, from, to, now) &&
                  (!is_destroyed(from) || tombstone_kept(old, next));
     return legal ? RC_OK : RC_ILLEGAL_TRANSITION;

@@ -14,7 +14,7 @@ enum {
     PEERS_MAX = 256,
     WRITER_HIGH_BYTES = 4 * 1024 * 1024, /* a peer that does not read its answers is not read */
     PARKED_MAX = 4096,
-    PARKED_BYTES_MAX = 32 * 1024 * 1024,
+    PARKED_BYTES_MAX = 64 * 1024 * 1024,
     TICK_SERVING_MS = 1000,
     TICK_FIRST_MS = 250, /* after a loss; doubles */
     TICK_MOST_MS = 5000,
@@ -235,7 +235,8 @@ static rc_t pending_new(struct vault_service *s, const struct pending *like, str
     return RC_OK;
 }
 
-rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch, struct bytes in)
+rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,
+                  struct bytes in)
 {
     struct vault_service *s = a->service;
     struct pending like = {.kind = kind, .domain = domain, .epoch = epoch};
@@ -283,7 +284,12 @@ static void parked_run(struct vault_service *s, struct pending *n, const struct 
         if (p) {
             const struct frame f = {.code = w->code, .id = w->id, .payload = buf_view(&w->payload)};
             struct ask a = {
-                .service = s, .peer = p, .frame = &f, .again = true, .job_rc = j->rc, .job_out = buf_view(&j->out),
+                .service = s,
+                .peer = p,
+                .frame = &f,
+                .again = true,
+                .job_rc = j->rc,
+                .job_out = buf_view(&j->out),
             };
             if (run_call(s, &a) != RC_OK)
                 peer_drop(p);
@@ -308,8 +314,8 @@ static void keys_take(struct vault_service *s, const struct job *j)
         rc = keyring_set_control(&s->keyring, s->crypto, secret_view(j->control_key));
     }
     for (size_t i = 0; rc == RC_OK && i < j->key_count; i++)
-        rc = keyring_add(&s->keyring, s->crypto, j->keys[i].domain, j->keys[i].epoch, j->keys[i].ep_epoch,
-                         j->keys[i].active, secret_view(j->keys[i].key));
+        rc = keyring_add(&s->keyring, s->crypto, j->keys[i].domain, j->keys[i].epoch,
+                         j->keys[i].ep_epoch, j->keys[i].active, secret_view(j->keys[i].key));
     if (rc != RC_OK) {
         /* Without memory for its keys the vault is of no use; a fresh one starts clean. */
         log_error("vault.keys", "result=%s", rc_name(rc));

@@ -1,7 +1,7 @@
 /*
- * The vault's service: calls come in on peers' sockets, are checked against call.def, answered from the
- * keyring at once or, when the TPM is needed, after the TPM thread's job. One event loop; replies of a
- * turn leave each peer in one write. A malformed frame ends that peer, nothing else.
+ * The vault's service: calls come in on peers' sockets, are checked against call.def, answered from
+ * the keyring at once or, when the TPM is needed, after the TPM thread's job. One event loop;
+ * replies of a turn leave each peer in one write. A malformed frame ends that peer, nothing else.
  */
 #ifndef SERVER_VAULT_SERVICE_H
 #define SERVER_VAULT_SERVICE_H
@@ -15,7 +15,8 @@ struct vault_service;
 
 struct vault_service_options {
     struct tpm_thread_options tpm;
-    /* Wants a descriptor of the TPM; answered by vault_service_give_tpm(), from in here or later. */
+    /* Wants a descriptor of the TPM; answered by vault_service_give_tpm(), from in here or later.
+     */
     void (*ask_tpm)(void *arg);
     /* The status changed: JSON text. May be NULL. Not more often than once a second. */
     void (*status_changed)(void *arg, struct bytes json);
@@ -37,7 +38,8 @@ void vault_service_free(struct vault_service *s);
 rc_t vault_service_add_peer(struct vault_service *s, int fd, enum vault_peer role);
 /* Number of peers connected now. */
 size_t vault_service_peers(const struct vault_service *s);
-/* The text of node.state; empty: there is none. RC_INTEGRITY, RC_BAD_MESSAGE: as node_state_decode(). */
+/* The text of node.state; empty: there is none. RC_INTEGRITY, RC_BAD_MESSAGE: as
+ * node_state_decode(). */
 rc_t vault_service_set_node_state(struct vault_service *s, struct bytes text);
 /* Takes fd over; -1: no TPM now. `reason` (may be NULL) goes to the status. */
 void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason);

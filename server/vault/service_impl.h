@@ -1,6 +1,6 @@
 /*
- * The inside of the vault's service, shared by service.c (peers, loop, jobs), calls.c (what each call
- * does) and status.c. Nobody else includes it.
+ * The inside of the vault's service, shared by service.c (peers, loop, jobs), calls.c (what each
+ * call does) and status.c. Nobody else includes it.
  */
 #ifndef SERVER_VAULT_SERVICE_IMPL_H
 #define SERVER_VAULT_SERVICE_IMPL_H
@@ -54,8 +54,8 @@ struct vault_service {
     uint64_t last_serial;
     struct pending *pending;
     size_t parked_count, parked_bytes;
-    bool ticking;      /* a tick is with the TPM thread */
-    uint32_t tick_ms;  /* wait until the next one: grows while the TPM stays away */
+    bool ticking;     /* a tick is with the TPM thread */
+    uint32_t tick_ms; /* wait until the next one: grows while the TPM stays away */
     /* status */
     struct vault_report report;
     struct tpm_view view;
@@ -64,7 +64,7 @@ struct vault_service {
     char tpm_reason[160]; /* why the supervisor has no descriptor */
     int64_t started_s;
     uint64_t answered, refused, integrity; /* calls, by outcome */
-    int64_t log_second;                    /* the second whose integrity failures are counted below */
+    int64_t log_second; /* the second whose integrity failures are counted below */
     uint32_t logged, not_logged;
 };
 
@@ -74,7 +74,7 @@ struct ask {
     struct peer *peer;
     const struct frame *frame;
     struct vault_call call;
-    bool again; /* it was parked before: its job is done, so it must not wait for the same again */
+    bool again;  /* it was parked before: its job is done, so it must not wait for the same again */
     rc_t job_rc; /* how that job ended */
     struct bytes job_out;
 };
@@ -84,6 +84,7 @@ typedef rc_t handler_fn(struct ask *a);
 handler_fn do_generate, do_register, do_get, do_transition, do_unseal, do_status, do_admin;
 
 /* Parks the call until a job of this kind is done; RC_BUSY past the limits. */
-rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch, struct bytes in);
+rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,
+                  struct bytes in);
 
 #endif

@@ -1,4 +1,5 @@
-/* The vault's status as JSON, for `holdfast status` and the supervisor: states and sentences, no secret. */
+/* The vault's status as JSON, for `holdfast status` and the supervisor: states and sentences, no
+ * secret. */
 #include "server/base/clock.h"
 #include "server/vault/service_impl.h"
 
@@ -71,7 +72,8 @@ rc_t vault_service_status(const struct vault_service *s, struct buf *out)
     if (s->has_node) {
         char node[UID_TEXT_SIZE];
         uid_print(&s->node.node, node);
-        TRY(buf_add_fmt(out, ",\"node\":\"%s\",\"self_approved\":%s", node, yes(s->node.self_approved)));
+        TRY(buf_add_fmt(out, ",\"node\":\"%s\",\"self_approved\":%s", node,
+                        yes(s->node.self_approved)));
     }
     TRY(put_tpm(out, s));
     return buf_add_fmt(out,

@@ -1,4 +1,5 @@
-/* Ceremony steps on the TPM thread of a vault started with --admin: from the wire to tpm/ceremony.h. */
+/* Ceremony steps on the TPM thread of a vault started with --admin: from the wire to
+ * tpm/ceremony.h. */
 #include "server/vault/admin.h"
 #include "server/vault/tpm/ceremony.h"
 #include "server/vault/tpm_jobs.h"
@@ -32,8 +33,8 @@ static struct init_options init_of(const struct admin_request *r)
     };
 }
 
-static rc_t run_step(struct tpm *t, const struct admin_request *r, struct arena *arena, struct gains *g,
-                     struct vault_report *report)
+static rc_t run_step(struct tpm *t, const struct admin_request *r, struct arena *arena,
+                     struct gains *g, struct vault_report *report)
 {
     const struct init_options init = init_of(r);
     struct hierarchy rows = {0};

@@ -12,7 +12,8 @@ static const int64_t MIX_EVERY_US = INT64_C(3600) * 1000000;
 rc_t tpm_work_init(struct tpm_work *w, const struct tpm_options *o)
 {
     w->rows_arena = ARENA_OF(ROWS_ARENA_MAX);
-    vault_report_set(&w->report, VAULT_SEALED, RC_SEALED, "no worker has brought the key hierarchy yet");
+    vault_report_set(&w->report, VAULT_SEALED, RC_SEALED,
+                     "no worker has brought the key hierarchy yet");
     return tpm_new(o, &w->tpm);
 }
 
@@ -140,7 +141,8 @@ static rc_t run_unseal(struct tpm_work *w, const struct node_state *node, struct
     if (rc == RC_OK)
         rc = open_rows(w, node);
     else
-        vault_report_set(&w->report, VAULT_SEALED, rc, "the rows of the key hierarchy cannot be read");
+        vault_report_set(&w->report, VAULT_SEALED, rc,
+                         "the rows of the key hierarchy cannot be read");
     if (rc != RC_OK && was_open && take_rows(w, buf_view(&old)) == RC_OK) {
         struct vault_report refused = w->report;
         if (open_rows(w, node) == RC_OK) {
@@ -175,8 +177,9 @@ static void log_state(const struct vault_report *r, enum vault_state was)
 {
     char detail[160];
     log_event(r->state == VAULT_SERVING ? LOG_INFO : LOG_WARN, "vault.state",
-              "state=%s was=%s result=%s what=\"%s\" next=\"%s\" detail=%s", vault_state_name(r->state),
-              vault_state_name(was), rc_name(r->rc), vault_state_what(r->state), vault_state_next(r->state),
+              "state=%s was=%s result=%s what=\"%s\" next=\"%s\" detail=%s",
+              vault_state_name(r->state), vault_state_name(was), rc_name(r->rc),
+              vault_state_what(r->state), vault_state_next(r->state),
               log_value(bytes_str(r->detail), detail));
 }
 

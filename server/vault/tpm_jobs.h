@@ -1,6 +1,6 @@
 /*
- * What the TPM thread does for each job. Holds the TPM context, the opened hierarchy and the rows it
- * was opened from, so that it can open it again by itself when the TPM comes back.
+ * What the TPM thread does for each job. Holds the TPM context, the opened hierarchy and the rows
+ * it was opened from, so that it can open it again by itself when the TPM comes back.
  */
 #ifndef SERVER_VAULT_TPM_JOBS_H
 #define SERVER_VAULT_TPM_JOBS_H
@@ -15,9 +15,9 @@ struct tpm_work {
     struct arena rows_arena; /* ... decoded */
     struct hierarchy hierarchy;
     struct vault_report report; /* where the vault stands */
-    bool handed;                /* the event thread has the control key and the active domain keys */
-    int64_t mixed_us;           /* when TPM random was last mixed in; 0: never */
-    uint64_t facts_of;          /* tpm_generation() of `view.facts` */
+    bool handed;       /* the event thread has the control key and the active domain keys */
+    int64_t mixed_us;  /* when TPM random was last mixed in; 0: never */
+    uint64_t facts_of; /* tpm_generation() of `view.facts` */
     struct tpm_view view;
     uint32_t degraded_s;
     bool has_degraded;

@@ -1,4 +1,5 @@
-/* The TPM thread: its queue, its descriptors, its loop; see tpm_thread.h. The work is in tpm_jobs.c. */
+/* The TPM thread: its queue, its descriptors, its loop; see tpm_thread.h. The work is in
+ * tpm_jobs.c. */
 #include "server/vault/tpm_thread.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /*
- * The one thread that talks to the TPM. The event thread posts jobs and gets them back, done, through
- * an eventfd; it never waits. The queue is bounded. The thread holds the opened hierarchy (tpm/keys.h)
- * and hands copies of what the event thread needs. It asks for TPM descriptors through the event
- * thread, which knows the supervisor.
+ * The one thread that talks to the TPM. The event thread posts jobs and gets them back, done,
+ * through an eventfd; it never waits. The queue is bounded. The thread holds the opened hierarchy
+ * (tpm/keys.h) and hands copies of what the event thread needs. It asks for TPM descriptors through
+ * the event thread, which knows the supervisor.
  */
 #ifndef SERVER_VAULT_TPM_THREAD_H
 #define SERVER_VAULT_TPM_THREAD_H
@@ -64,7 +64,8 @@ struct tpm_thread_options {
     bool has_degraded;   /* degraded_s is set (0 means: stop at once) */
 };
 
-/* Makes the TPM context; the thread starts with tpm_thread_start(), after the sandbox is entered. */
+/* Makes the TPM context; the thread starts with tpm_thread_start(), after the sandbox is entered.
+ */
 rc_t tpm_thread_new(const struct tpm_thread_options *o, struct tpm_thread **out);
 rc_t tpm_thread_start(struct tpm_thread *t);
 /* Ends and joins the thread (after the command under way), wipes and frees all. */
@@ -83,7 +84,8 @@ struct job *tpm_thread_take(struct tpm_thread *t);
 bool tpm_thread_wants_fd(struct tpm_thread *t);
 /* Answers it; takes fd over; -1: there is none now. */
 void tpm_thread_give_fd(struct tpm_thread *t, int fd);
-/* The pinned state of this node; NULL: the node was never set up. Before start, or at any time later. */
+/* The pinned state of this node; NULL: the node was never set up. Before start, or at any time
+ * later. */
 void tpm_thread_set_node(struct tpm_thread *t, const struct node_state *state);
 
 #endif

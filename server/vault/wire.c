@@ -1,4 +1,5 @@
-/* The vault's calls and replies as frames; see wire.h. Knows layouts only: no key, no socket, no clock. */
+/* The vault's calls and replies as frames; see wire.h. Knows layouts only: no key, no socket, no
+ * clock. */
 #include "server/vault/wire.h"
 
 /* clang-format off */
@@ -15,7 +16,8 @@ static const struct {
 
 bool vault_call_allowed(uint16_t code, enum vault_peer peer, uint32_t len)
 {
-    return code < VAULT_OP_END && (calls[code].from & (uint32_t)peer) != 0 && len <= calls[code].max_in;
+    return code < VAULT_OP_END && (calls[code].from & (uint32_t)peer) != 0 &&
+           len <= calls[code].max_in;
 }
 
 const char *vault_op_name(unsigned op)
@@ -221,11 +223,12 @@ static rc_t put_answer(struct buf *out, enum vault_op op, const struct vault_rep
     }
 }
 
-rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id, const struct vault_reply *reply)
+rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id,
+                       const struct vault_reply *reply)
 {
     size_t mark;
-    TRY(frame_open(w, (uint16_t)op, id, 128 + reply->envelope.len + reply->plain.len + reply->status.len,
-                   &mark));
+    TRY(frame_open(w, (uint16_t)op, id,
+                   128 + reply->envelope.len + reply->plain.len + reply->status.len, &mark));
     rc_t rc = put_answer(&w->out, op, reply);
     if (rc != RC_OK) {
         frame_undo(w, mark);

@@ -1,7 +1,8 @@
 /*
- * Calls and replies of the vault on the socket: one frame each (server/ipc/frame.h), code = vault_op,
- * fixed fields in a fixed order, big-endian, and at most one field of variable length, which is the
- * rest of the payload. Used by client.c (workers, CLI) and by the vault; knows no key and no socket.
+ * Calls and replies of the vault on the socket: one frame each (server/ipc/frame.h), code =
+ * vault_op, fixed fields in a fixed order, big-endian, and at most one field of variable length,
+ * which is the rest of the payload. Used by client.c (workers, CLI) and by the vault; knows no key
+ * and no socket.
  */
 #ifndef SERVER_VAULT_WIRE_H
 #define SERVER_VAULT_WIRE_H
@@ -13,10 +14,9 @@
 enum vault_peer { FROM_WORKER = 1, FROM_SUPERVISOR = 2, FROM_ADMIN = 4 };
 
 enum {
-    VAULT_MATERIAL_MAX = 1024 * 1024,                /* plain key bytes of one object */
-    VAULT_ENVELOPE_MAX = VAULT_MATERIAL_MAX + 256,   /* the same, sealed */
-    VAULT_HIERARCHY_MAX = 4 * 1024 * 1024,           /* rows of the key hierarchy */
-    VAULT_STATUS_MAX = 64 * 1024,
+    VAULT_MATERIAL_MAX = 1024 * 1024,              /* plain key bytes of one object */
+    VAULT_ENVELOPE_MAX = VAULT_MATERIAL_MAX + 256, /* the same, sealed */
+    VAULT_HIERARCHY_MAX = 16 * 1024 * 1024,        /* rows of the key hierarchy */
     /* Fixed part of each call's payload. */
     WIRE_GENERATE_BYTES = 8 + CONTROL_BYTES,
     WIRE_REGISTER_BYTES = 8 + CONTROL_BYTES + 4,
@@ -26,21 +26,25 @@ enum {
     VAULT_REPLY_MAX = VAULT_HIERARCHY_MAX,
 };
 
-/* May a peer with this role send a call with this code and payload size? Shape of frame_fits_fn's answer. */
+/* May a peer with this role send a call with this code and payload size? Shape of frame_fits_fn's
+ * answer. */
 bool vault_call_allowed(uint16_t code, enum vault_peer peer, uint32_t len);
 /* The operation's name for log lines, "VAULT_GET"; "unknown" otherwise. */
 const char *vault_op_name(unsigned op);
 
-/* Appends the call as one frame. RC_TOO_LARGE past call.def's limit; RC_INVALID_FIELD for an unknown op. */
+/* Appends the call as one frame. RC_TOO_LARGE past call.def's limit; RC_INVALID_FIELD for an
+ * unknown op. */
 rc_t vault_call_write(struct frame_writer *w, uint64_t id, const struct vault_call *call);
 /* Reads a received call; views point into the frame. RC_PROTOCOL on any malformed one. */
 rc_t vault_call_read(const struct frame *frame, struct vault_call *out);
 
 /* Appends the reply to a call of this op. With rc other than RC_OK only `status` is sent. */
-rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id, const struct vault_reply *reply);
+rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id,
+                       const struct vault_reply *reply);
 /* Reads a received reply; views point into the frame. RC_PROTOCOL on any malformed one. */
 rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out);
-/* frame_fits_fn for the client's side: replies have known codes and at most VAULT_REPLY_MAX bytes. */
+/* frame_fits_fn for the client's side: replies have known codes and at most VAULT_REPLY_MAX bytes.
+ */
 bool vault_reply_fits(uint16_t code, uint32_t len, void *arg);
 
 #endif

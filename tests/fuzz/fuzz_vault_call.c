@@ -1,6 +1,6 @@
 /*
- * What a hostile peer may send the vault: frames on a socket, then the calls in them. The input's first
- * byte is the peer's role. What is accepted is said again, and must come out as it came in.
+ * What a hostile peer may send the vault: frames on a socket, then the calls in them. The input's
+ * first byte is the peer's role. What is accepted is said again, and must come out as it came in.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -41,7 +41,8 @@ static void take_call(const struct frame *f)
         return;
     look_inside(&call);
     if (vault_call_write(&w, f->id, &call) != RC_OK ||
-        !bytes_equal(bytes_of(w.out.data + FRAME_HEADER_BYTES, w.out.len - FRAME_HEADER_BYTES), f->payload))
+        !bytes_equal(bytes_of(w.out.data + FRAME_HEADER_BYTES, w.out.len - FRAME_HEADER_BYTES),
+                     f->payload))
         abort();
     frame_writer_free(&w);
 }

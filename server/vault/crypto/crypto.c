@@ -85,7 +85,8 @@ void crypto_mac_free(struct crypto_mac *m)
     free(m);
 }
 
-rc_t crypto_mac(struct crypto_mac *m, const struct bytes *parts, size_t count, uint8_t out[CRYPTO_HASH_BYTES])
+rc_t crypto_mac(struct crypto_mac *m, const struct bytes *parts, size_t count,
+                uint8_t out[CRYPTO_HASH_BYTES])
 {
     /* Without a key: begins again with the one set, at half the cost of a copy of the context. */
     if (EVP_MAC_init(m->ctx, NULL, 0, NULL) != 1)
@@ -109,7 +110,8 @@ rc_t crypto_sha256(struct crypto *c, struct bytes data, uint8_t out[CRYPTO_HASH_
     return RC_OK;
 }
 
-rc_t crypto_hkdf_extract(struct crypto *c, struct bytes salt, struct bytes secret, struct crypto_mac **prk_out)
+rc_t crypto_hkdf_extract(struct crypto *c, struct bytes salt, struct bytes secret,
+                         struct crypto_mac **prk_out)
 {
     static const uint8_t zeros[CRYPTO_HASH_BYTES];
     uint8_t prk[CRYPTO_HASH_BYTES];
@@ -144,7 +146,8 @@ rc_t crypto_hkdf_expand(struct crypto_mac *prk, struct bytes info, uint8_t *out,
 }
 
 rc_t crypto_gcm_seal(struct crypto *c, const uint8_t key[CRYPTO_KEY_BYTES],
-                     const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes data, uint8_t *out)
+                     const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes data,
+                     uint8_t *out)
 {
     int n = 0, last = 0;
     if (data.len > INT_MAX - CRYPTO_TAG_BYTES || aad.len > INT_MAX)
@@ -159,7 +162,8 @@ rc_t crypto_gcm_seal(struct crypto *c, const uint8_t key[CRYPTO_KEY_BYTES],
 }
 
 rc_t crypto_gcm_open(struct crypto *c, const uint8_t key[CRYPTO_KEY_BYTES],
-                     const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes sealed, uint8_t *out)
+                     const uint8_t nonce[CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes sealed,
+                     uint8_t *out)
 {
     if (sealed.len < CRYPTO_TAG_BYTES || sealed.len > INT_MAX || aad.len > INT_MAX)
         return RC_INTEGRITY;

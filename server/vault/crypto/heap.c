@@ -36,5 +36,6 @@ static void *heap_realloc(void *data, size_t len, const char *file, int line)
 
 rc_t crypto_heap_install(void)
 {
-    return CRYPTO_set_mem_functions(heap_malloc, heap_realloc, heap_free) == 1 ? RC_OK : RC_INTERNAL;
+    return CRYPTO_set_mem_functions(heap_malloc, heap_realloc, heap_free) == 1 ? RC_OK
+                                                                               : RC_INTERNAL;
 }

@@ -1,6 +1,6 @@
 /*
- * OpenSSL's memory in the vault process: locked, left out of cores, wiped when freed. Cipher contexts
- * hold key schedules, so all of OpenSSL's allocations go there.
+ * OpenSSL's memory in the vault process: locked, left out of cores, wiped when freed. Cipher
+ * contexts hold key schedules, so all of OpenSSL's allocations go there.
  */
 #ifndef SERVER_VAULT_CRYPTO_HEAP_H
 #define SERVER_VAULT_CRYPTO_HEAP_H

@@ -1,4 +1,5 @@
-/* Tests of server/base: identifiers, the control record's canonical form, states by date, locked memory. */
+/* Tests of server/base: identifiers, the control record's canonical form, states by date, locked
+ * memory. */
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -68,11 +69,23 @@ END_TEST
 static struct control sample(void)
 {
     struct control c = {
-        .version = 3, .domain = 1, .object_type = 2, .state = STATE_ACTIVE,
-        .protection = PROTECTION_TPM_ROOTED, .algorithm = 3, .length = 256, .usage_mask = 12,
-        .initial_date = 1000, .activation_date = 1001, .process_start_date = NO_DATE,
-        .protect_stop_date = NO_DATE, .deactivation_date = 5000, .compromise_occurrence_date = NO_DATE,
-        .compromise_date = NO_DATE, .destroy_date = NO_DATE, .extractable = true,
+        .version = 3,
+        .domain = 1,
+        .object_type = 2,
+        .state = STATE_ACTIVE,
+        .protection = PROTECTION_TPM_ROOTED,
+        .algorithm = 3,
+        .length = 256,
+        .usage_mask = 12,
+        .initial_date = 1000,
+        .activation_date = 1001,
+        .process_start_date = NO_DATE,
+        .protect_stop_date = NO_DATE,
+        .deactivation_date = 5000,
+        .compromise_occurrence_date = NO_DATE,
+        .compromise_date = NO_DATE,
+        .destroy_date = NO_DATE,
+        .extractable = true,
     };
     memset(c.uid.raw, 0xA1, sizeof c.uid.raw);
     memset(c.owner.raw, 0xB2, sizeof c.owner.raw);
@@ -162,7 +175,7 @@ START_TEST(pool_gives_zeroed_aligned_memory_of_any_length)
             ck_assert_ptr_nonnull(kept[i]);
             ck_assert_uint_eq((uintptr_t)kept[i] % 16, 0);
             ck_assert_uint_eq(pool_size(kept[i]), len);
-            for (size_t k = 0; k < len; k += len > 999 ? 97 : 1)
+            for (size_t k = 0; k<len; k += len> 999 ? 97 : 1)
                 ck_assert_int_eq(kept[i][k], 0);
             memset(kept[i], 0x5A, len);
         }

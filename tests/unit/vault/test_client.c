@@ -1,4 +1,5 @@
-/* The workers' stub: many calls in one write, answers in any order, deadlines, a channel lost and replaced. */
+/* The workers' stub: many calls in one write, answers in any order, deadlines, a channel lost and
+ * replaced. */
 #include <event2/event.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -56,7 +57,8 @@ static rc_t call(size_t i)
     return vault_client_call(client, &c, NULL, done, (void *)(uintptr_t)i);
 }
 
-/* The vault's side by hand: reads all that is there, answers `count` of them from the last to the first. */
+/* The vault's side by hand: reads all that is there, answers `count` of them from the last to the
+ * first. */
 static size_t serve(int fd, size_t count)
 {
     static uint8_t in[1 << 20];
@@ -124,7 +126,8 @@ START_TEST(an_unanswered_call_times_out_and_a_late_answer_finds_nobody)
     ck_assert_uint_eq(answers, 1);
     ck_assert_int_eq(results[0], RC_TIMEOUT);
     ck_assert_int_eq(call(1), RC_OK); /* takes the same slot */
-    ck_assert_uint_eq(serve(vault_end, 1), 1); /* answers the late one; the new one is not flushed yet */
+    ck_assert_uint_eq(serve(vault_end, 1),
+                      1); /* answers the late one; the new one is not flushed yet */
     run_ms(20);
     ck_assert_uint_eq(answers, 1);
     ck_assert_uint_eq(serve(vault_end, 1), 1);

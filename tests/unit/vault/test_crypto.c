@@ -37,15 +37,21 @@ START_TEST(hkdf_gives_the_published_answers)
     for (uint8_t i = 0; i < sizeof info; i++)
         info[i] = (uint8_t)(0xf0 + i);
     ck_assert_int_eq(crypto_new(&c), RC_OK);
-    ck_assert_int_eq(crypto_hkdf_extract(c, bytes_of(salt, sizeof salt), bytes_of(ikm, sizeof ikm), &prk), RC_OK);
+    ck_assert_int_eq(
+        crypto_hkdf_extract(c, bytes_of(salt, sizeof salt), bytes_of(ikm, sizeof ikm), &prk),
+        RC_OK);
     for (int again = 0; again < 2; again++) {
-        ck_assert_int_eq(crypto_hkdf_expand(prk, bytes_of(info, sizeof info), out, sizeof out), RC_OK);
-        is_hex(out, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+        ck_assert_int_eq(crypto_hkdf_expand(prk, bytes_of(info, sizeof info), out, sizeof out),
+                         RC_OK);
+        is_hex(
+            out,
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
     }
     crypto_mac_free(prk);
     ck_assert_int_eq(crypto_hkdf_extract(c, BYTES_NONE, bytes_of(ikm, sizeof ikm), &prk), RC_OK);
     ck_assert_int_eq(crypto_hkdf_expand(prk, BYTES_NONE, out, sizeof out), RC_OK);
-    is_hex(out, "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
+    is_hex(out,
+           "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
     crypto_mac_free(prk);
     crypto_free(c);
 }
@@ -57,7 +63,8 @@ START_TEST(hmac_and_hash_give_the_published_answers)
     uint8_t out[32];
     struct crypto *c;
     struct crypto_mac *m;
-    const struct bytes parts[] = {bytes_str("what do ya "), BYTES_NONE, bytes_str("want for nothing?")};
+    const struct bytes parts[] = {bytes_str("what do ya "), BYTES_NONE,
+                                  bytes_str("want for nothing?")};
     ck_assert_int_eq(crypto_new(&c), RC_OK);
     ck_assert_int_eq(crypto_mac_new(c, bytes_str("Jefe"), &m), RC_OK);
     for (int again = 0; again < 2; again++) {
@@ -87,11 +94,13 @@ START_TEST(gcm_gives_the_published_answers)
     for (int i = 0; i < 32; i++) {
         out[i] ^= 0x40;
         memset(back, 0x77, sizeof back);
-        ck_assert_int_eq(crypto_gcm_open(c, zeros, zeros, BYTES_NONE, bytes_of(out, 32), back), RC_INTEGRITY);
+        ck_assert_int_eq(crypto_gcm_open(c, zeros, zeros, BYTES_NONE, bytes_of(out, 32), back),
+                         RC_INTEGRITY);
         ck_assert_mem_eq(back, zeros, 16); /* nothing of it stays */
         out[i] ^= 0x40;
     }
-    ck_assert_int_eq(crypto_gcm_open(c, zeros, zeros, BYTES_NONE, bytes_of(out, 15), back), RC_INTEGRITY);
+    ck_assert_int_eq(crypto_gcm_open(c, zeros, zeros, BYTES_NONE, bytes_of(out, 15), back),
+                     RC_INTEGRITY);
     crypto_free(c);
 }
 END_TEST
@@ -100,10 +109,14 @@ static const struct {
     uint32_t type, algorithm, length;
     rc_t want;
 } made[] = {
-    {2, 3, 128, RC_OK},          {2, 3, 192, RC_OK},
-    {2, 3, 256, RC_OK},          {2, 3, 0, RC_INVALID_FIELD},
-    {2, 3, 255, RC_INVALID_FIELD}, {2, 3, 512, RC_INVALID_FIELD},
-    {2, 4, 2048, RC_BAD_CRYPTO_PARAMS}, {4, 3, 256, RC_BAD_CRYPTO_PARAMS},
+    {2, 3, 128, RC_OK},
+    {2, 3, 192, RC_OK},
+    {2, 3, 256, RC_OK},
+    {2, 3, 0, RC_INVALID_FIELD},
+    {2, 3, 255, RC_INVALID_FIELD},
+    {2, 3, 512, RC_INVALID_FIELD},
+    {2, 4, 2048, RC_BAD_CRYPTO_PARAMS},
+    {4, 3, 256, RC_BAD_CRYPTO_PARAMS},
 };
 
 START_TEST(only_what_the_table_names_is_generated)
@@ -156,7 +169,8 @@ START_TEST(registered_material_must_agree_with_its_record)
     c.object_type = taken[_i].type;
     c.algorithm = taken[_i].algorithm;
     c.length = taken[_i].length;
-    ck_assert_int_eq(material_check(&c, taken[_i].format, bytes_of(bytes, taken[_i].bytes)), taken[_i].want);
+    ck_assert_int_eq(material_check(&c, taken[_i].format, bytes_of(bytes, taken[_i].bytes)),
+                     taken[_i].want);
 }
 END_TEST
 
@@ -170,7 +184,8 @@ START_TEST(the_keyring_finds_keys_and_the_active_one)
         uint32_t n = i * 37 % 100; /* in no order */
         uint8_t key[32];
         memset(key, (int)n, sizeof key);
-        ck_assert_int_eq(keyring_add(&r, c, 1 + n / 10, 1 + n % 10, 5, n % 10 == 3, bytes_of(key, 32)), RC_OK);
+        ck_assert_int_eq(
+            keyring_add(&r, c, 1 + n / 10, 1 + n % 10, 5, n % 10 == 3, bytes_of(key, 32)), RC_OK);
     }
     for (uint32_t n = 0; n < 100; n++) {
         const struct domain_key *k = keyring_find(&r, 1 + n / 10, 1 + n % 10);
@@ -178,12 +193,14 @@ START_TEST(the_keyring_finds_keys_and_the_active_one)
         ck_assert_uint_eq(k->epoch, 1 + n % 10);
         ck_assert_uint_eq(keyring_active(&r, 1 + n / 10)->epoch, 4);
     }
-    ck_assert_int_eq(keyring_add(&r, c, 2, 5, 5, true, BYTES_NONE), RC_OK); /* there already: now active */
+    ck_assert_int_eq(keyring_add(&r, c, 2, 5, 5, true, BYTES_NONE),
+                     RC_OK); /* there already: now active */
     ck_assert_uint_eq(keyring_active(&r, 2)->epoch, 5);
     ck_assert_uint_eq(r.count, 100);
     ck_assert_ptr_null(keyring_find(&r, 11, 1));
     for (uint32_t n = 0; n < KEYRING_MAX + 10; n++)
-        ck_assert_int_eq(keyring_add(&r, c, 50, n + 1, 5, false, bytes_str("0123456789abcdef")), RC_OK);
+        ck_assert_int_eq(keyring_add(&r, c, 50, n + 1, 5, false, bytes_str("0123456789abcdef")),
+                         RC_OK);
     ck_assert_uint_le(r.count, KEYRING_MAX);
     keyring_wipe(&r);
     ck_assert_ptr_null(keyring_find(&r, 50, 1));

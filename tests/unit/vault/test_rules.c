@@ -61,28 +61,78 @@ START_TEST(each_pair_of_states_is_as_in_the_diagram)
 }
 END_TEST
 
-static void uid(struct control *c) { c->uid.raw[3] ^= 1; }
-static void domain(struct control *c) { c->domain++; }
-static void owner(struct control *c) { c->owner.raw[3] ^= 1; }
-static void type(struct control *c) { c->object_type = 7; }
-static void protection(struct control *c) { c->protection = PROTECTION_TPM_RESIDENT; }
-static void algorithm(struct control *c) { c->algorithm = 9; }
-static void length(struct control *c) { c->length = 128; }
-static void initial(struct control *c) { c->initial_date++; }
-static void version_same(struct control *c) { c->version--; }
-static void version_skip(struct control *c) { c->version++; }
-static void never_set(struct control *c) { c->never_extractable = true; }
-static void always_set(struct control *c) { c->always_sensitive = true; }
-static void destroy_date(struct control *c) { c->destroy_date = SAMPLE_NOW; }
-static void compromise_date(struct control *c) { c->compromise_date = SAMPLE_NOW; }
-static void occurrence(struct control *c) { c->compromise_occurrence_date = 1100; }
-static void reason(struct control *c) { c->revocation_reason = 2; } /* a compromise without its state */
+static void uid(struct control *c)
+{
+    c->uid.raw[3] ^= 1;
+}
+static void domain(struct control *c)
+{
+    c->domain++;
+}
+static void owner(struct control *c)
+{
+    c->owner.raw[3] ^= 1;
+}
+static void type(struct control *c)
+{
+    c->object_type = 7;
+}
+static void protection(struct control *c)
+{
+    c->protection = PROTECTION_TPM_RESIDENT;
+}
+static void algorithm(struct control *c)
+{
+    c->algorithm = 9;
+}
+static void length(struct control *c)
+{
+    c->length = 128;
+}
+static void initial(struct control *c)
+{
+    c->initial_date++;
+}
+static void version_same(struct control *c)
+{
+    c->version--;
+}
+static void version_skip(struct control *c)
+{
+    c->version++;
+}
+static void never_set(struct control *c)
+{
+    c->never_extractable = true;
+}
+static void always_set(struct control *c)
+{
+    c->always_sensitive = true;
+}
+static void destroy_date(struct control *c)
+{
+    c->destroy_date = SAMPLE_NOW;
+}
+static void compromise_date(struct control *c)
+{
+    c->compromise_date = SAMPLE_NOW;
+}
+static void occurrence(struct control *c)
+{
+    c->compromise_occurrence_date = 1100;
+}
+static void reason(struct control *c)
+{
+    c->revocation_reason = 2;
+} /* a compromise without its state */
 static void (*const never[])(struct control *) = {
-    uid, domain, owner, type, protection, algorithm, length, initial, version_same, version_skip,
-    never_set, always_set, destroy_date, compromise_date, occurrence, reason,
+    uid,          domain,          owner,        type,         protection, algorithm,
+    length,       initial,         version_same, version_skip, never_set,  always_set,
+    destroy_date, compromise_date, occurrence,   reason,
 };
 
-/* In the four states of the living; the last five differ where the state itself brings the field. */
+/* In the four states of the living; the last five differ where the state itself brings the field.
+ */
 START_TEST(what_never_changes_does_not_change)
 {
     for (uint32_t state = STATE_PRE_ACTIVE; state <= STATE_DEACTIVATED; state++) {
@@ -97,14 +147,38 @@ END_TEST
 
 #define S(state) (1u << STATE_##state)
 
-static void activation(struct control *c) { c->activation_date = c->activation_date == NO_DATE ? 3000 : 1002; }
-static void deactivation(struct control *c) { c->deactivation_date = 4000; }
-static void process_start(struct control *c) { c->process_start_date = 1500; }
-static void protect_stop(struct control *c) { c->protect_stop_date = 3500; }
-static void mask(struct control *c) { c->usage_mask = 4; }
-static void sensitive_on(struct control *c) { c->sensitive = true; }
-static void extractable_off(struct control *c) { c->extractable = false; }
-static void superseded(struct control *c) { c->revocation_reason = 5; }
+static void activation(struct control *c)
+{
+    c->activation_date = c->activation_date == NO_DATE ? 3000 : 1002;
+}
+static void deactivation(struct control *c)
+{
+    c->deactivation_date = 4000;
+}
+static void process_start(struct control *c)
+{
+    c->process_start_date = 1500;
+}
+static void protect_stop(struct control *c)
+{
+    c->protect_stop_date = 3500;
+}
+static void mask(struct control *c)
+{
+    c->usage_mask = 4;
+}
+static void sensitive_on(struct control *c)
+{
+    c->sensitive = true;
+}
+static void extractable_off(struct control *c)
+{
+    c->extractable = false;
+}
+static void superseded(struct control *c)
+{
+    c->revocation_reason = 5;
+}
 static void backwards(struct control *c)
 {
     c->activation_date = 4000;
@@ -133,7 +207,8 @@ START_TEST(fields_change_only_in_their_states)
         rc_t want = changes[_i].allowed & 1u << state ? RC_OK : RC_ILLEGAL_TRANSITION;
         next.version++;
         changes[_i].change(&next);
-        ck_assert_msg(rules_transition(&old, &next, SAMPLE_NOW) == want, "change %d in state %u", _i, state);
+        ck_assert_msg(rules_transition(&old, &next, SAMPLE_NOW) == want, "change %d in state %u",
+                      _i, state);
     }
 }
 END_TEST
@@ -156,7 +231,8 @@ START_TEST(history_flags_only_become_false)
         next.always_sensitive = bits & 128;
         bool right = next.never_extractable == (old.never_extractable && !next.extractable) &&
                      next.always_sensitive == (old.always_sensitive && next.sensitive);
-        ck_assert_int_eq(rules_transition(&old, &next, SAMPLE_NOW), right ? RC_OK : RC_ILLEGAL_TRANSITION);
+        ck_assert_int_eq(rules_transition(&old, &next, SAMPLE_NOW),
+                         right ? RC_OK : RC_ILLEGAL_TRANSITION);
     }
 }
 END_TEST
@@ -196,28 +272,62 @@ START_TEST(an_active_key_is_not_destroyed_and_a_future_date_is_not_now)
 }
 END_TEST
 
-static void ok(struct control *c) { (void)c; }
-static void nil_uid(struct control *c) { memset(&c->uid, 0, sizeof c->uid); }
-static void nil_owner(struct control *c) { memset(&c->owner, 0, sizeof c->owner); }
-static void no_domain(struct control *c) { c->domain = 0; }
-static void resident(struct control *c) { c->protection = PROTECTION_TPM_RESIDENT; }
-static void future_initial(struct control *c) { c->initial_date = SAMPLE_NOW + 100; }
-static void active_undated(struct control *c) { c->activation_date = NO_DATE; }
-static void active_later(struct control *c) { c->activation_date = SAMPLE_NOW + 100; }
+static void ok(struct control *c)
+{
+    (void)c;
+}
+static void nil_uid(struct control *c)
+{
+    memset(&c->uid, 0, sizeof c->uid);
+}
+static void nil_owner(struct control *c)
+{
+    memset(&c->owner, 0, sizeof c->owner);
+}
+static void no_domain(struct control *c)
+{
+    c->domain = 0;
+}
+static void resident(struct control *c)
+{
+    c->protection = PROTECTION_TPM_RESIDENT;
+}
+static void future_initial(struct control *c)
+{
+    c->initial_date = SAMPLE_NOW + 100;
+}
+static void active_undated(struct control *c)
+{
+    c->activation_date = NO_DATE;
+}
+static void active_later(struct control *c)
+{
+    c->activation_date = SAMPLE_NOW + 100;
+}
 static void pre_active_later(struct control *c)
 {
     c->state = STATE_PRE_ACTIVE;
     c->activation_date = SAMPLE_NOW + 100;
 }
-static void dead(struct control *c) { c->state = STATE_DESTROYED; c->destroy_date = 1500; }
+static void dead(struct control *c)
+{
+    c->state = STATE_DESTROYED;
+    c->destroy_date = 1500;
+}
 static void compromised(struct control *c)
 {
     c->state = STATE_COMPROMISED;
     c->compromise_date = 1500;
     c->revocation_reason = 2;
 }
-static void wrong_never(struct control *c) { c->never_extractable = true; }
-static void wrong_always(struct control *c) { c->sensitive = true; }
+static void wrong_never(struct control *c)
+{
+    c->never_extractable = true;
+}
+static void wrong_always(struct control *c)
+{
+    c->sensitive = true;
+}
 
 static const struct {
     void (*change)(struct control *);

@@ -21,16 +21,21 @@ static bool any(uint16_t code, uint32_t len, void *arg)
 static struct vault_call sample_call(enum vault_op op)
 {
     struct vault_call c = {
-        .op = op, .domain = 1, .control = sample_control(), .next = sample_control(),
-        .material = bytes_str("an envelope, or key bytes"), .key_format = 1,
-        .hierarchy = bytes_str("rows"), .body = bytes_str("a step"),
+        .op = op,
+        .domain = 1,
+        .control = sample_control(),
+        .next = sample_control(),
+        .material = bytes_str("an envelope, or key bytes"),
+        .key_format = 1,
+        .hierarchy = bytes_str("rows"),
+        .body = bytes_str("a step"),
     };
     c.next.version++;
     memset(c.mac, 0x3C, sizeof c.mac);
     return c;
 }
 
-static const enum vault_op ops[] = {VAULT_GENERATE, VAULT_REGISTER, VAULT_GET,   VAULT_TRANSITION,
+static const enum vault_op ops[] = {VAULT_GENERATE, VAULT_REGISTER, VAULT_GET,  VAULT_TRANSITION,
                                     VAULT_UNSEAL,   VAULT_STATUS,   VAULT_ADMIN};
 
 /* Takes the one frame of a writer apart again. */
@@ -69,10 +74,15 @@ END_TEST
 
 START_TEST(replies_read_back_as_written)
 {
-    struct vault_reply reply = {
-        .rc = RC_OK, .envelope = bytes_str("envelope"), .plain = bytes_str("plain"), .key_format = 1,
-        .status = bytes_str("{}"),
-    }, back;
+    struct vault_reply reply =
+                           {
+                               .rc = RC_OK,
+                               .envelope = bytes_str("envelope"),
+                               .plain = bytes_str("plain"),
+                               .key_format = 1,
+                               .status = bytes_str("{}"),
+                           },
+                       back;
     memset(reply.mac, 7, sizeof reply.mac);
     memset(reply.digest, 8, sizeof reply.digest);
     for (int rc = RC_OK; rc <= RC_INTEGRITY; rc += RC_INTEGRITY) {
@@ -87,7 +97,8 @@ START_TEST(replies_read_back_as_written)
         else if (ops[_i] == VAULT_GET)
             ck_assert(bytes_is(back.plain, "plain") && back.key_format == 1);
         else if (ops[_i] == VAULT_GENERATE)
-            ck_assert(bytes_is(back.envelope, "envelope") && back.digest[0] == 8 && back.mac[0] == 7);
+            ck_assert(bytes_is(back.envelope, "envelope") && back.digest[0] == 8 &&
+                      back.mac[0] == 7);
         f.rc = RC_COUNT;
         ck_assert_int_eq(vault_reply_read(&f, &back), RC_PROTOCOL);
         frame_writer_free(&w);
@@ -122,7 +133,8 @@ static const struct {
 
 START_TEST(who_may_ask_what_and_how_much_is_the_table)
 {
-    ck_assert_int_eq(vault_call_allowed(asked[_i].code, asked[_i].peer, asked[_i].len), asked[_i].may);
+    ck_assert_int_eq(vault_call_allowed(asked[_i].code, asked[_i].peer, asked[_i].len),
+                     asked[_i].may);
 }
 END_TEST
 
@@ -237,22 +249,34 @@ END_TEST
 
 START_TEST(ceremony_steps_read_back_as_written)
 {
-    struct admin_request r = {
-        .step = ADMIN_RECOVERY_BEGIN, .pcr_mask = 5, .nv_base = 0x01800800, .replace_nv = true, .domain = 1,
-        .rows = bytes_str("rows"), .escrow = bytes_str("escrow"), .rec_key = bytes_str("PEM"),
-    }, back = {0};
-    struct admin_answer a = {.request = bytes_str("request"), .rec_pub = bytes_str("PEM")}, got = {0};
+    struct admin_request r =
+                             {
+                                 .step = ADMIN_RECOVERY_BEGIN,
+                                 .pcr_mask = 5,
+                                 .nv_base = 0x01800800,
+                                 .replace_nv = true,
+                                 .domain = 1,
+                                 .rows = bytes_str("rows"),
+                                 .escrow = bytes_str("escrow"),
+                                 .rec_key = bytes_str("PEM"),
+                             },
+                         back = {0};
+    struct admin_answer a = {.request = bytes_str("request"), .rec_pub = bytes_str("PEM")},
+                        got = {0};
     AUTO_BUF out = BUF_EMPTY;
     ck_assert_int_eq(admin_request_encode(&r, &out), RC_OK);
     ck_assert_int_eq(admin_request_decode(buf_view(&out), &back), RC_OK);
-    ck_assert(back.step == r.step && back.pcr_mask == 5 && back.nv_base == r.nv_base && back.replace_nv);
-    ck_assert(bytes_is(back.rows, "rows") && bytes_is(back.rec_key, "PEM") && back.auth_key.len == 0);
+    ck_assert(back.step == r.step && back.pcr_mask == 5 && back.nv_base == r.nv_base &&
+              back.replace_nv);
+    ck_assert(bytes_is(back.rows, "rows") && bytes_is(back.rec_key, "PEM") &&
+              back.auth_key.len == 0);
     for (size_t len = 0; len < out.len; len++)
         ck_assert_int_eq(admin_request_decode(bytes_of(out.data, len), &back), RC_PROTOCOL);
     buf_clear(&out);
     ck_assert_int_eq(admin_answer_encode(&a, &out), RC_OK);
     ck_assert_int_eq(admin_answer_decode(buf_view(&out), &got), RC_OK);
-    ck_assert(bytes_is(got.request, "request") && bytes_is(got.rec_pub, "PEM") && got.escrow.len == 0);
+    ck_assert(bytes_is(got.request, "request") && bytes_is(got.rec_pub, "PEM") &&
+              got.escrow.len == 0);
     ck_assert_int_eq(buf_add_u8(&out, 0), RC_OK);
     ck_assert_int_eq(admin_answer_decode(buf_view(&out), &got), RC_PROTOCOL);
 }

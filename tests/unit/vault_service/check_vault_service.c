@@ -1,6 +1,7 @@
 /*
- * The vault's service over a socketpair, on a real (software) TPM: unseal, make keys, give them, refuse
- * what must be refused, lose the TPM and heal, restart. Then the program itself, in its sandbox.
+ * The vault's service over a socketpair, on a real (software) TPM: unseal, make keys, give them,
+ * refuse what must be refused, lose the TPM and heal, restart. Then the program itself, in its
+ * sandbox.
  */
 #include "config.h"
 
@@ -50,8 +51,11 @@ START_TEST(registered_bytes_come_back)
     ck_assert_int_eq(generate(&c).rc, RC_OK);
     c.object_type = 7;
     c.algorithm = c.length = 0;
-    struct vault_call call = {
-        .op = VAULT_REGISTER, .domain = 1, .control = c, .key_format = 2, .material = bytes_str(text)};
+    struct vault_call call = {.op = VAULT_REGISTER,
+                              .domain = 1,
+                              .control = c,
+                              .key_format = 2,
+                              .material = bytes_str(text)};
     struct vault_reply made = ask(&call);
     ck_assert_int_eq(made.rc, RC_OK);
     ck_assert_ptr_null(memmem(made.envelope.data, made.envelope.len, "secret", 6));
@@ -137,7 +141,8 @@ START_TEST(altered_rows_are_refused)
         mixed.envelope = bytes_of(changed, made_a.envelope.len);
         ck_assert_msg(get(&a, &mixed).rc == RC_INTEGRITY, "byte %zu", i);
     }
-    struct vault_call foreign = {.op = VAULT_GET, .domain = 2, .control = a, .material = made_a.envelope};
+    struct vault_call foreign = {
+        .op = VAULT_GET, .domain = 2, .control = a, .material = made_a.envelope};
     memcpy(foreign.mac, made_a.mac, sizeof foreign.mac);
     ck_assert_int_eq(ask(&foreign).rc, RC_INTEGRITY);
 }
@@ -178,7 +183,8 @@ START_TEST(many_calls_in_one_write_are_answered_together)
     struct control c = {0};
     ck_assert_int_eq(unseal().rc, RC_OK);
     struct vault_reply made = generate(&c);
-    struct vault_call call = {.op = VAULT_GET, .domain = 1, .control = c, .material = made.envelope};
+    struct vault_call call = {
+        .op = VAULT_GET, .domain = 1, .control = c, .material = made.envelope};
     memcpy(call.mac, made.mac, sizeof call.mac);
     struct frame_writer w = {BUF_EMPTY, 0};
     struct frame_reader r;
@@ -209,11 +215,11 @@ END_TEST
 START_TEST(a_malformed_frame_ends_that_channel_only)
 {
     static const uint8_t junk[][FRAME_HEADER_BYTES] = {
-        {0, 0, 0, 0, 0xFF, 0xFF},             /* no such call */
-        {0xFF, 0, 0, 0, 0, VAULT_GET},        /* too long */
-        {0, 0, 0, 0, 0, VAULT_ADMIN},         /* not a worker's to ask */
-        {0, 0, 0, 0, 0, VAULT_GENERATE},      /* too short */
-        {0, 0, 0, 0, 0, VAULT_STATUS, 0, 9},  /* a call with a result */
+        {0, 0, 0, 0, 0xFF, 0xFF},            /* no such call */
+        {0xFF, 0, 0, 0, 0, VAULT_GET},       /* too long */
+        {0, 0, 0, 0, 0, VAULT_ADMIN},        /* not a worker's to ask */
+        {0, 0, 0, 0, 0, VAULT_GENERATE},     /* too short */
+        {0, 0, 0, 0, 0, VAULT_STATUS, 0, 9}, /* a call with a result */
     };
     int pairs[COUNT(junk) + 1][2], ends[COUNT(junk) + 1];
     vault_kill();
@@ -273,7 +279,8 @@ static int scan_memory(pid_t pid, const uint8_t *what, size_t len)
             continue;
         uint8_t *copy = malloc(to - from);
         ssize_t n = copy ? pread(mem, copy, to - from, (off_t)from) : -1;
-        for (uint8_t *p = copy; n > 0 && (p = memmem(p, (size_t)(copy + n - p), what, len)) != NULL; p++)
+        for (uint8_t *p = copy; n > 0 && (p = memmem(p, (size_t)(copy + n - p), what, len)) != NULL;
+             p++)
             found++;
         free(copy);
     }
@@ -324,7 +331,8 @@ START_TEST(each_trouble_has_its_state)
     ck_assert_int_ne(unseal().rc, RC_OK);
 
     vault_again(); /* rows that are none */
-    struct vault_reply r = ask(&(struct vault_call){.op = VAULT_UNSEAL, .hierarchy = bytes_str("junk")});
+    struct vault_reply r =
+        ask(&(struct vault_call){.op = VAULT_UNSEAL, .hierarchy = bytes_str("junk")});
     ck_assert_int_ne(r.rc, RC_OK);
     ck_assert_uint_gt(r.status.len, 0);
     ck_assert_int_eq(unseal().rc, RC_OK); /* the right ones still open */
@@ -368,13 +376,18 @@ static void supervise_until(int control, enum control_code want)
         uint8_t kind = CONTROL_TPM_SOFTWARE;
         if (code == CONTROL_ASK_CONFIG) {
             fd = memory_file(bytes_str("[server]\nlog_level = warn\n"));
-            ck_assert_int_eq(control_send(control, BY_SUPERVISOR, CONTROL_CONFIG, BYTES_NONE, &fd, 1), RC_OK);
+            ck_assert_int_eq(
+                control_send(control, BY_SUPERVISOR, CONTROL_CONFIG, BYTES_NONE, &fd, 1), RC_OK);
         } else if (code == CONTROL_ASK_NODE_STATE) {
             fd = memory_file(buf_view(&fx.node_state));
-            ck_assert_int_eq(control_send(control, BY_SUPERVISOR, CONTROL_NODE_STATE, BYTES_NONE, &fd, 1), RC_OK);
+            ck_assert_int_eq(
+                control_send(control, BY_SUPERVISOR, CONTROL_NODE_STATE, BYTES_NONE, &fd, 1),
+                RC_OK);
         } else if (code == CONTROL_ASK_TPM) {
             fd = swtpm_connect();
-            ck_assert_int_eq(control_send(control, BY_SUPERVISOR, CONTROL_TPM, bytes_of(&kind, 1), &fd, fd >= 0), RC_OK);
+            ck_assert_int_eq(
+                control_send(control, BY_SUPERVISOR, CONTROL_TPM, bytes_of(&kind, 1), &fd, fd >= 0),
+                RC_OK);
         }
         if (fd >= 0)
             close(fd);
@@ -409,13 +422,16 @@ START_TEST(the_program_serves_in_its_sandbox)
     vault_kill();
     snprintf(path, sizeof path, "%s/server/main/holdfast-vault", build ? build : ".");
     ck_assert_int_eq(control_pair(control), RC_OK);
-    const struct spawn s = {.path = path, .argv = argv, .fds = {-1, 2, 2, control[1]}, .fd_count = 4};
+    const struct spawn s = {
+        .path = path, .argv = argv, .fds = {-1, 2, 2, control[1]}, .fd_count = 4};
     rc_t rc = spawn_start(&s, &fx.vault, &error, &step);
     ck_assert_msg(rc == RC_OK, "%s: %s: %s", path, step, strerror(error));
     close(control[1]);
     supervise_until(control[0], CONTROL_READY);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    ck_assert_int_eq(control_send(control[0], BY_SUPERVISOR, CONTROL_PEER, bytes_of(who, 8), &ends[1], 1), RC_OK);
+    ck_assert_int_eq(
+        control_send(control[0], BY_SUPERVISOR, CONTROL_PEER, bytes_of(who, 8), &ends[1], 1),
+        RC_OK);
     close(ends[1]);
     fx.fd = ends[0];
     pid_t supervisor = supervise_beside(control[0]);
@@ -452,12 +468,28 @@ START_TEST(the_program_serves_in_its_sandbox)
 END_TEST
 
 #ifndef HF_SANITIZERS
-static void try_connect(void) { (void)!connect(0, NULL, 0); }
-static void try_exec(void) { execl("/bin/true", "true", (char *)NULL); }
-static void try_fork(void) { (void)!fork(); }
-static void try_write_file(void) { (void)!open("/tmp/hfvault-forbidden", O_WRONLY | O_CREAT, 0600); }
-static void try_signal(void) { kill(getppid(), 0); }
-static void (*const forbidden[])(void) = {try_connect, try_exec, try_fork, try_write_file, try_signal};
+static void try_connect(void)
+{
+    (void)!connect(0, NULL, 0);
+}
+static void try_exec(void)
+{
+    execl("/bin/true", "true", (char *)NULL);
+}
+static void try_fork(void)
+{
+    (void)!fork();
+}
+static void try_write_file(void)
+{
+    (void)!open("/tmp/hfvault-forbidden", O_WRONLY | O_CREAT, 0600);
+}
+static void try_signal(void)
+{
+    kill(getppid(), 0);
+}
+static void (*const forbidden[])(void) = {try_connect, try_exec, try_fork, try_write_file,
+                                          try_signal};
 
 static pid_t in_sandbox(void)
 {

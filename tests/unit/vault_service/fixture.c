@@ -68,8 +68,8 @@ void swtpm_begin(void)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(out, 1);
         dup2(out, 2);
-        execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state, "--server", server, "--flags",
-               "not-need-init,startup-clear", (char *)NULL);
+        execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state, "--server", server,
+               "--flags", "not-need-init,startup-clear", (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 500; i++) {
@@ -114,7 +114,10 @@ static void peer_gone(void *arg)
 static void vault_main(const int *ends, int count, bool admin, struct bytes node_state)
 {
     const struct vault_service_options o = {
-        .tpm = {.command_ms = 5000, .fd_wait_ms = 2000, .degraded_s = fx.degraded_s, .has_degraded = fx.has_degraded},
+        .tpm = {.command_ms = 5000,
+                .fd_wait_ms = 2000,
+                .degraded_s = fx.degraded_s,
+                .has_degraded = fx.has_degraded},
         .ask_tpm = ask_tpm,
         .peer_gone = peer_gone,
         .admin = admin,
@@ -123,7 +126,8 @@ static void vault_main(const int *ends, int count, bool admin, struct bytes node
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     base = event_base_new();
     if (crypto_heap_install() != RC_OK || !base || vault_service_new(base, &o, &service) != RC_OK ||
-        vault_service_set_node_state(service, node_state) != RC_OK || vault_service_start(service) != RC_OK)
+        vault_service_set_node_state(service, node_state) != RC_OK ||
+        vault_service_start(service) != RC_OK)
         _exit(3);
     for (int i = 0; i < count; i++)
         vault_service_add_peer(service, ends[i], admin ? FROM_ADMIN : FROM_WORKER);
@@ -199,7 +203,8 @@ void fixture_make(void)
     ck_assert_int_eq(admin_request_encode(&step, &body), RC_OK);
     const struct vault_call call = {.op = VAULT_ADMIN, .body = buf_view(&body)};
     ck_assert_int_eq(vault_call_sync(fx.fd, 60000, &call, &arena, &reply), RC_OK);
-    ck_assert_msg(reply.rc == RC_OK, "%s: %.*s", rc_name(reply.rc), (int)reply.status.len, reply.status.data);
+    ck_assert_msg(reply.rc == RC_OK, "%s: %.*s", rc_name(reply.rc), (int)reply.status.len,
+                  reply.status.data);
     ck_assert_int_eq(admin_answer_decode(reply.status, &answer), RC_OK);
     ck_assert_int_eq(buf_add_bytes(&fx.rows, answer.hierarchy), RC_OK);
     ck_assert_int_eq(buf_add_bytes(&fx.node_state, answer.node_state), RC_OK);
@@ -257,11 +262,22 @@ static struct control new_key(void)
 {
     int64_t now = clock_wall_s();
     struct control c = {
-        .version = 1, .domain = 1, .object_type = 2, .state = STATE_ACTIVE,
-        .protection = PROTECTION_TPM_ROOTED, .algorithm = 3, .length = 256, .usage_mask = 12,
-        .initial_date = now, .activation_date = now, .process_start_date = NO_DATE,
-        .protect_stop_date = NO_DATE, .deactivation_date = NO_DATE,
-        .compromise_occurrence_date = NO_DATE, .compromise_date = NO_DATE, .destroy_date = NO_DATE,
+        .version = 1,
+        .domain = 1,
+        .object_type = 2,
+        .state = STATE_ACTIVE,
+        .protection = PROTECTION_TPM_ROOTED,
+        .algorithm = 3,
+        .length = 256,
+        .usage_mask = 12,
+        .initial_date = now,
+        .activation_date = now,
+        .process_start_date = NO_DATE,
+        .protect_stop_date = NO_DATE,
+        .deactivation_date = NO_DATE,
+        .compromise_occurrence_date = NO_DATE,
+        .compromise_date = NO_DATE,
+        .destroy_date = NO_DATE,
         .extractable = true,
     };
     ck_assert_int_eq(uid_new(&c.uid), RC_OK);
@@ -278,7 +294,8 @@ struct vault_reply generate(struct control *c)
 
 struct vault_reply get(const struct control *c, const struct vault_reply *made)
 {
-    struct vault_call call = {.op = VAULT_GET, .domain = 1, .control = *c, .material = made->envelope};
+    struct vault_call call = {
+        .op = VAULT_GET, .domain = 1, .control = *c, .material = made->envelope};
     memcpy(call.mac, made->mac, sizeof call.mac);
     return ask(&call);
 }

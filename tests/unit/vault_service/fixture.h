@@ -1,6 +1,7 @@
 /*
  * A private software TPM and a vault service in a child process, for the tests of the service. The
- * hierarchy is made once; each test gets a copy of that TPM's state, so tests do not disturb each other.
+ * hierarchy is made once; each test gets a copy of that TPM's state, so tests do not disturb each
+ * other.
  */
 #ifndef TESTS_UNIT_VAULT_SERVICE_FIXTURE_H
 #define TESTS_UNIT_VAULT_SERVICE_FIXTURE_H
@@ -14,12 +15,12 @@
 #define COUNT(a) (int)(sizeof(a) / sizeof(a)[0])
 
 struct fixture {
-    char dir[64];            /* of this test: TPM state and socket */
+    char dir[64]; /* of this test: TPM state and socket */
     char socket_path[96];
     pid_t swtpm, vault;
-    int fd;                  /* a worker's end */
+    int fd; /* a worker's end */
     struct buf rows, node_state;
-    struct arena arena;      /* answers */
+    struct arena arena; /* answers */
     uint32_t degraded_s;
     bool has_degraded;
 };
@@ -35,7 +36,8 @@ void fixture_teardown(void);
 
 void swtpm_begin(void);
 void swtpm_kill(void);
-/* Starts a vault child on `worker_ends` (count of them) and tells fx.vault; node state: as fixed, or none. */
+/* Starts a vault child on `worker_ends` (count of them) and tells fx.vault; node state: as fixed,
+ * or none. */
 void vault_begin(const int *worker_ends, int count, bool with_node_state);
 void vault_kill(void);
 /* Restarts the vault with a new channel fx.fd. */
