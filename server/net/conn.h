@@ -119,8 +119,12 @@ struct net {
     struct net_stats stats;
     struct tls *tls;
 
-    int listen_fd;
-    struct event on_accept, accept_timer;
+    struct {
+        int fd;
+        struct event on_accept;
+    } listeners[NET_LISTENERS];
+    unsigned listener_count;
+    struct event accept_timer;
     bool accept_on;
     unsigned accept_wait_ms; /* back-off after an error of accept */
 

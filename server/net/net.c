@@ -26,11 +26,16 @@ static void timer_add(struct event *event, unsigned ms)
 
 /* ---- accept --------------------------------------------------------------------------------- */
 
+static void accept_stop(struct net *net)
+{
+    for (unsigned i = 0; i < net->listener_count && net->accept_on; i++)
+        event_del(&net->listeners[i].on_accept);
+    net->accept_on = false;
+}
+
 static void accept_pause(struct net *net)
 {
-    if (net->accept_on)
-        event_del(&net->on_accept);
-    net->accept_on = false;
+    accept_stop(net);
     net->accept_wait_ms = net->accept_wait_ms ? net->accept_wait_ms * 2 : ACCEPT_WAIT_MIN_MS;
     if (net->accept_wait_ms > ACCEPT_WAIT_MAX_MS)
         net->accept_wait_ms = ACCEPT_WAIT_MAX_MS;
@@ -39,10 +44,11 @@ static void accept_pause(struct net *net)
 
 static void accept_resume(struct net *net)
 {
-    if (net->listen_fd >= 0 && !net->accept_on && !net->draining) {
-        event_add(&net->on_accept, NULL);
-        net->accept_on = true;
-    }
+    if (net->accept_on || net->draining)
+        return;
+    for (unsigned i = 0; i < net->listener_count; i++)
+        event_add(&net->listeners[i].on_accept, NULL);
+    net->accept_on = net->listener_count > 0;
 }
 
 static void on_accept_timer(evutil_socket_t fd, short what, void *arg)
@@ -106,29 +112,32 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 
 rc_t net_listen(struct net *net, int fd)
 {
-    if (!net->tls || net->listen_fd >= 0 || net->draining) {
+    rc_t rc = RC_OK;
+    if (!net->tls || net->draining)
+        rc = RC_INTERNAL;
+    else if (net->listener_count == NET_LISTENERS)
+        rc = RC_TOO_MANY;
+    else if (evutil_make_socket_nonblocking(fd) != 0)
+        rc = RC_IO;
+    if (rc != RC_OK) {
         close(fd);
-        return RC_INTERNAL;
+        return rc;
     }
-    if (evutil_make_socket_nonblocking(fd) != 0) {
-        close(fd);
-        return RC_IO;
-    }
-    net->listen_fd = fd;
-    event_assign(&net->on_accept, net->base, fd, EV_READ | EV_PERSIST, on_accept, net);
+    accept_stop(net);
+    unsigned i = net->listener_count++;
+    net->listeners[i].fd = fd;
+    event_assign(&net->listeners[i].on_accept, net->base, fd, EV_READ | EV_PERSIST, on_accept, net);
     accept_resume(net);
     return RC_OK;
 }
 
 static void listen_stop(struct net *net)
 {
-    if (net->accept_on)
-        event_del(&net->on_accept);
-    net->accept_on = false;
+    accept_stop(net);
     event_del(&net->accept_timer);
-    if (net->listen_fd >= 0)
-        close(net->listen_fd); /* the supervisor keeps its own copy */
-    net->listen_fd = -1;
+    for (unsigned i = 0; i < net->listener_count; i++)
+        close(net->listeners[i].fd); /* the supervisor keeps its own copies */
+    net->listener_count = 0;
 }
 
 /* ---- queues of one turn --------------------------------------------------------------------- */
@@ -190,7 +199,7 @@ void net_bury(struct net *net, struct conn *c)
     TAILQ_INSERT_TAIL(&net->dead, c, link);
     event_active(&net->on_reap, EV_TIMEOUT, 0);
     net->stats.open--;
-    if (!net->accept_on && !net->draining && net->listen_fd >= 0) {
+    if (!net->accept_on && !net->draining && net->listener_count) {
         event_del(&net->accept_timer); /* a place and a descriptor are free */
         accept_resume(net);
     }
@@ -325,7 +334,6 @@ rc_t net_new(const struct net_config *config, struct net **out)
     net->engine = config->engine;
     net->limits = config->limits;
     net->set = config->settings;
-    net->listen_fd = -1;
     signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error of SSL_write, not our end */
     TAILQ_INIT(&net->conns);
     TAILQ_INIT(&net->ready);

@@ -90,8 +90,11 @@ void net_free(struct net **net);
 void net_set_tls(struct net *net, struct tls *tls);
 /* New limits after a reload. */
 void net_set_settings(struct net *net, const struct net_settings *settings);
-/* Accepts from this listening socket (non-blocking; taken, closed by net). Needs net_set_tls()
- * first. */
+enum { NET_LISTENERS = 32 }; /* listening sockets of one worker */
+/*
+ * Accepts from this listening socket too (non-blocking; taken, closed by net, also on failure).
+ * Needs net_set_tls() first. RC_TOO_MANY past NET_LISTENERS.
+ */
 rc_t net_listen(struct net *net, int fd);
 /*
  * Stops accepting, lets requests under way be answered, closes everything within drain_ms, then

@@ -28,6 +28,13 @@ static int tcp_open_sized(int receive_bytes)
     return fd;
 }
 
+void client_other_port(void)
+{
+    uint16_t port = rig_pki.port;
+    rig_pki.port = rig_pki.first_port;
+    rig_pki.first_port = port;
+}
+
 int tcp_open(void)
 {
     return tcp_open_sized(0);

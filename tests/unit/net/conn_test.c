@@ -308,6 +308,22 @@ START_TEST(garbage_instead_of_tls_is_dropped)
 }
 END_TEST
 
+START_TEST(every_listening_socket_serves)
+{
+    struct rig_options options = RIG_OPTIONS;
+    struct client c[2];
+    rig_start(&options);
+    client_open(&c[0], CERT_GOOD);
+    client_other_port();
+    client_open(&c[1], CERT_GOOD);
+    for (uint32_t i = 0; i < 4; i++)
+        client_echo(&c[i & 1], i);
+    client_close(&c[0]);
+    client_close(&c[1]);
+    rig_stop();
+}
+END_TEST
+
 struct TCase *conn_tests(void)
 {
     TCase *t = tcase_create("connections");
@@ -323,6 +339,7 @@ struct TCase *conn_tests(void)
     tcase_add_test(t, a_peer_that_leaves_abandons_its_requests);
     tcase_add_loop_test(t, the_engine_can_end_a_connection, 0, 2);
     tcase_add_test(t, a_drain_answers_what_is_under_way);
+    tcase_add_test(t, every_listening_socket_serves);
     tcase_add_test(t, a_drain_ends_in_time);
     tcase_add_test(t, key_updates_do_no_harm);
     tcase_add_test(t, garbage_instead_of_tls_is_dropped);

@@ -343,6 +343,8 @@ void rig_start(const struct rig_options *options)
     net_set_tls(rig.net, tls);
     tls_drop(&tls);
     ck_assert_int_eq(net_listen(rig.net, listen_any()), RC_OK);
+    rig_pki.first_port = rig_pki.port;
+    ck_assert_int_eq(net_listen(rig.net, listen_any()), RC_OK);
     ck_assert_int_eq(pthread_create(&rig.thread, NULL, serve, NULL), 0);
 }
 

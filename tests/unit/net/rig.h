@@ -90,6 +90,8 @@ struct client {
     SSL *ssl;
 };
 
+/* Clients to come use the other one of the two listening sockets. */
+void client_other_port(void);
 /* A TCP connection; receives wait 5 s at most. */
 int tcp_open(void);
 /* TLS handshake; false when it failed (the client is to be closed all the same). */
