@@ -379,10 +379,11 @@ rc_t db_counts(struct db_admin *a, struct db_counts *out)
                    "SELECT current_setting('server_version'), pg_is_in_recovery(),"
                    " pg_database_size(current_database()),"
                    " (SELECT greatest(max(c.reltuples), 0)::bigint FROM pg_class c"
-                   "   WHERE c.oid = to_regclass('kmip.object')),"
-                   " (SELECT sum(greatest(c.reltuples, 0))::bigint FROM pg_inherits i"
-                   "   JOIN pg_class c ON c.oid = i.inhrelid"
-                   "   WHERE i.inhparent = to_regclass('audit.event'))",
+                   "   JOIN pg_namespace n ON n.oid = c.relnamespace"
+                   "   WHERE n.nspname = 'kmip' AND c.relname = 'object'),"
+                   " (SELECT sum(greatest(c.reltuples, 0))::bigint FROM pg_class c"
+                   "   JOIN pg_namespace n ON n.oid = c.relnamespace"
+                   "   WHERE n.nspname = 'audit' AND c.relname LIKE 'event\\_%' AND c.relkind = 'r')",
                    0, NULL, &r));
     snprintf(out->server_version, sizeof out->server_version, "%s", PQgetvalue(r, 0, 0));
     out->in_recovery = *PQgetvalue(r, 0, 1) == 't';

@@ -187,7 +187,11 @@ COMMENT ON COLUMN kmip.node.approval IS 'Value of the approval counter that use_
 COMMENT ON COLUMN kmip.node.use_policy IS 'The approved policy digest';
 COMMENT ON COLUMN kmip.node.use_sig IS 'Signature of the approver over it';
 COMMENT ON COLUMN kmip.node.nv_auth IS 'Authorisation of the node''s TPM counters, under a key from the cluster secret';
-COMMENT ON COLUMN kmip.node.changed_at IS 'When the row was last stored, as in all tables of the hierarchy';
+COMMENT ON COLUMN kmip.node.changed_at IS 'When the row was last stored';
+COMMENT ON COLUMN kmip.cr.changed_at IS 'When the row was last stored';
+COMMENT ON COLUMN kmip.cs.changed_at IS 'When the row was last stored';
+COMMENT ON COLUMN kmip.ep.changed_at IS 'When the row was last stored';
+COMMENT ON COLUMN kmip.dk.changed_at IS 'When the row was last stored';
 COMMENT ON COLUMN kmip.cr.id IS 'Number of the cluster root';
 COMMENT ON COLUMN kmip.cr.state IS '1 active, 2 retiring, 3 staged; the same in ep and dk';
 COMMENT ON COLUMN kmip.cr.pub IS 'TPM2B_PUBLIC';

@@ -123,7 +123,7 @@ BEGIN
                 detail := format('row %s followed another row than this one', e.seq);
                 wrong := wrong + 1; RETURN NEXT;
             END IF;
-            IF e.seq = 1 AND e.detail IS DISTINCT FROM e.opening THEN
+            IF e.seq = 1 AND has_head AND e.detail IS DISTINCT FROM e.opening THEN
                 stream := now_in; seq := 1; what := 'changed';
                 detail := 'opener or predecessor of the stream are not those of its first row';
                 wrong := wrong + 1; RETURN NEXT;
