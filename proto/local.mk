@@ -13,7 +13,8 @@ proto_libproto_a_SOURCES = \
 	proto/kmip/reason.c proto/kmip/reason.h \
 	proto/kmip/attribute.c proto/kmip/attribute.h proto/kmip/attributes.def \
 	proto/kmip/attr_wire.c \
-	proto/kmip/attr_json.c proto/kmip/attr_json.h \
+	proto/kmip/attr_json_write.c proto/kmip/attr_json_read.c \
+	proto/kmip/attr_json.h proto/kmip/attr_json_parts.h \
 	proto/kmip/struct.c proto/kmip/struct.h proto/kmip/struct_parts.h \
 	proto/kmip/struct_read.c proto/kmip/struct_write.c \
 	proto/kmip/payload.def proto/kmip/operations.def \

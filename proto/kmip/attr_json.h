@@ -1,17 +1,18 @@
 /*
- * Attributes as compact JSON text, for the database: one member for each attribute, named as in KMIP's
- * JSON encoding, so that an auditor reads it in psql. Several instances make an array; enumerations and
- * mask bits go by name, dates as ISO 8601 (UTC), byte strings and big integers in hexadecimal, vendor
- * attributes as "x-Name" with their type kept: {"ContactInformation":"Ann","ObjectGroup":["g"],
- * "x-Batch":[{"type":"Integer","value":7}]}. Lossless both ways.
+ * Attributes as compact JSON text, for the database: one member for each attribute, named as in
+ * KMIP's JSON encoding, so that an auditor reads it in psql. Several instances make an array;
+ * enumerations and mask bits go by name, dates as ISO 8601 (UTC), byte strings and big integers in
+ * hexadecimal, vendor attributes as "x-Name" with their type kept:
+ * {"ContactInformation":"Ann","ObjectGroup":["g"], "x-Batch":[{"type":"Integer","value":7}]}.
+ * Lossless both ways.
  */
 #ifndef PROTO_KMIP_ATTR_JSON_H
 #define PROTO_KMIP_ATTR_JSON_H
 
 #include "proto/kmip/attribute.h"
 
-/* Appends the text of the list to `out` ("{}" for none). Attributes keep their order by name, instances
- * theirs; indexes are not kept. RC_BAD_VALUE for what has no JSON form. */
+/* Appends the text of the list to `out` ("{}" for none). Attributes keep their order by name,
+ * instances theirs; indexes are not kept. RC_BAD_VALUE for what has no JSON form. */
 rc_t attr_json_write(const struct kmip_attributes *list, struct buf *out);
 /* Reads it back into the arena (nothing of `json` is kept). Empty input gives an empty list.
  * RC_INTEGRITY for text that attr_json_write() cannot have made. */

@@ -1,7 +1,8 @@
 /*
  * Attributes on the wire, in both forms: 1.x Attribute {Attribute Name, Attribute Index, Attribute
- * Value} alone or in a Template-Attribute, and 2.x attribute structures. What a version lacks is refused
- * when read and left out when written. KMIP 1.4, 2.1.1 and 2.1.8; KMIP 2.1, 4.60, 7.1 to 7.4.
+ * Value} alone or in a Template-Attribute, and 2.x attribute structures. What a version lacks is
+ * refused when read and left out when written. KMIP 1.4, 2.1.1 and 2.1.8; KMIP 2.1, 4.60, 7.1
+ * to 7.4.
  */
 #include "proto/kmip/struct_parts.h"
 
@@ -10,8 +11,8 @@ static bool vendor_ok(struct bytes vendor)
 {
     for (size_t i = 0; i < vendor.len; i++) {
         uint8_t c = vendor.data[i];
-        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-              c == '.'))
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '.'))
             return false;
     }
     return vendor.len > 0;
@@ -58,8 +59,8 @@ rc_t kmip_attribute_check(const struct kmip_attribute *attr, uint16_t version)
 /* ---- reading ---- */
 
 /* Checks and adds. The value is a copy of the node's top under the attribute's own tag. */
-static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *attr, const struct node *value,
-                 struct kmip_attributes *out)
+static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *attr,
+                 const struct node *value, struct kmip_attributes *out)
 {
     if (out->count >= limits_of(cx)->attributes)
         return RC_TOO_MANY;
@@ -72,7 +73,8 @@ static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *att
     struct kmip_attribute item = *attr;
     item.value = own;
     TRY(kmip_attribute_check(&item, cx->version));
-    const struct node *name = item.tag == KMIP_TAG_NAME ? node_child(own, KMIP_TAG_NAME_VALUE) : NULL;
+    const struct node *name =
+        item.tag == KMIP_TAG_NAME ? node_child(own, KMIP_TAG_NAME_VALUE) : NULL;
     if (name && name->bytes.len > limits_of(cx)->name)
         return RC_TOO_LARGE;
     if (item.tag == KMIP_TAG_ATTRIBUTE)
@@ -111,7 +113,8 @@ rc_t attr_read_1x(const struct kmip_context *cx, const struct node *in, struct k
     return attr.tag == 0 ? RC_ATTR_UNSUPPORTED : take(cx, &attr, n, out);
 }
 
-rc_t attr_read_template(const struct kmip_context *cx, const struct node *in, struct kmip_attributes *out)
+rc_t attr_read_template(const struct kmip_context *cx, const struct node *in,
+                        struct kmip_attributes *out)
 {
     if (in->type != TTLV_STRUCTURE)
         return RC_BAD_TYPE;
@@ -127,8 +130,10 @@ rc_t attr_read_template(const struct kmip_context *cx, const struct node *in, st
     return n ? RC_BAD_ORDER : RC_OK;
 }
 
-/* Vendor Identification, Attribute Name: what a vendor attribute and a reference to one begin with. */
-static rc_t read_vendor(const struct node *in, struct bytes *vendor, struct bytes *name, const struct node **rest)
+/* Vendor Identification, Attribute Name: what a vendor attribute and a reference to one begin with.
+ */
+static rc_t read_vendor(const struct node *in, struct bytes *vendor, struct bytes *name,
+                        const struct node **rest)
 {
     const struct node *v = in->first;
     const struct node *n = v ? v->next : NULL;
@@ -142,7 +147,8 @@ static rc_t read_vendor(const struct node *in, struct bytes *vendor, struct byte
     return vendor_ok(v->bytes) && n->bytes.len > 0 ? RC_OK : RC_BAD_VALUE;
 }
 
-rc_t attr_read_set(const struct kmip_context *cx, const struct node *in, struct kmip_attributes *out)
+rc_t attr_read_set(const struct kmip_context *cx, const struct node *in,
+                   struct kmip_attributes *out)
 {
     if (in->type != TTLV_STRUCTURE)
         return RC_BAD_TYPE;
@@ -196,7 +202,8 @@ rc_t attr_read_ref(const struct kmip_context *cx, const struct node *in, struct 
 /* ---- writing ---- */
 
 /* The value under `tag` as the version may see it; RC_BAD_VALUE if it may not. */
-static rc_t write_value(struct buf *out, uint16_t version, uint32_t tag, const struct kmip_attribute *attr)
+static rc_t write_value(struct buf *out, uint16_t version, uint32_t tag,
+                        const struct kmip_attribute *attr)
 {
     const struct node *n = attr->value;
     rc_t rc = kmip_attribute_check(attr, version);
@@ -210,11 +217,13 @@ static rc_t write_value(struct buf *out, uint16_t version, uint32_t tag, const s
     if (n->type == TTLV_STRUCTURE && info->type == TTLV_STRUCTURE)
         return kmip_struct_prune(out, version, info->structure, tag, n);
     if (n->type == TTLV_INTEGER && kmip_is_mask(attr->tag))
-        return ttlv_write_integer(out, tag, n->integer & (int32_t)kmip_mask_known(attr->tag, version));
+        return ttlv_write_integer(out, tag,
+                                  n->integer & (int32_t)kmip_mask_known(attr->tag, version));
     return RC_BAD_VALUE;
 }
 
-static rc_t write_1x(struct buf *out, const struct kmip_context *cx, const struct kmip_attribute *attr)
+static rc_t write_1x(struct buf *out, const struct kmip_context *cx,
+                     const struct kmip_attribute *attr)
 {
     size_t mark;
     TRY(ttlv_begin(out, KMIP_TAG_ATTRIBUTE, &mark));
@@ -227,7 +236,8 @@ static rc_t write_1x(struct buf *out, const struct kmip_context *cx, const struc
     return ttlv_end(out, mark);
 }
 
-static rc_t write_2x(struct buf *out, const struct kmip_context *cx, const struct kmip_attribute *attr)
+static rc_t write_2x(struct buf *out, const struct kmip_context *cx,
+                     const struct kmip_attribute *attr)
 {
     if (attr->tag != KMIP_TAG_ATTRIBUTE)
         return write_value(out, cx->version, attr->tag, attr);
@@ -239,11 +249,13 @@ static rc_t write_2x(struct buf *out, const struct kmip_context *cx, const struc
     return ttlv_end(out, mark);
 }
 
-rc_t attr_write_list(struct buf *out, const struct kmip_context *cx, const struct kmip_attributes *in)
+rc_t attr_write_list(struct buf *out, const struct kmip_context *cx,
+                     const struct kmip_attributes *in)
 {
     for (size_t i = 0; i < in->count; i++) {
         size_t before = out->len;
-        rc_t rc = cx->version < V2_0 ? write_1x(out, cx, &in->items[i]) : write_2x(out, cx, &in->items[i]);
+        rc_t rc = cx->version < V2_0 ? write_1x(out, cx, &in->items[i])
+                                     : write_2x(out, cx, &in->items[i]);
         if (rc == RC_BAD_VALUE)
             buf_cut(out, before);
         else
@@ -309,8 +321,8 @@ rc_t attr_write_ref(struct buf *out, const struct kmip_context *cx, const struct
     return ttlv_end(out, mark);
 }
 
-rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *in, uint16_t version,
-                                 struct kmip_attributes *out)
+rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *in,
+                                 uint16_t version, struct kmip_attributes *out)
 {
     *out = (struct kmip_attributes){.present = in->present};
     for (size_t i = 0; i < in->count; i++) {

@@ -64,7 +64,8 @@ uint32_t kmip_attr_by_text(struct bytes text, uint16_t version)
     return 0;
 }
 
-struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendor, struct bytes name)
+struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendor,
+                               struct bytes name)
 {
     if (tag != KMIP_TAG_ATTRIBUTE)
         return bytes_str(kmip_attr_text(tag));
@@ -118,32 +119,38 @@ rc_t kmip_attributes_add_vendor(struct arena *a, struct kmip_attributes *list, s
     return add(a, list, &item);
 }
 
-rc_t kmip_attributes_add_enum(struct arena *a, struct kmip_attributes *list, uint32_t tag, uint32_t value)
+rc_t kmip_attributes_add_enum(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                              uint32_t value)
 {
     return kmip_attributes_add(a, list, node_enum(a, tag, value));
 }
 
-rc_t kmip_attributes_add_integer(struct arena *a, struct kmip_attributes *list, uint32_t tag, int32_t value)
+rc_t kmip_attributes_add_integer(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                                 int32_t value)
 {
     return kmip_attributes_add(a, list, node_integer(a, tag, value));
 }
 
-rc_t kmip_attributes_add_boolean(struct arena *a, struct kmip_attributes *list, uint32_t tag, bool value)
+rc_t kmip_attributes_add_boolean(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                                 bool value)
 {
     return kmip_attributes_add(a, list, node_boolean(a, tag, value));
 }
 
-rc_t kmip_attributes_add_date(struct arena *a, struct kmip_attributes *list, uint32_t tag, int64_t seconds)
+rc_t kmip_attributes_add_date(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                              int64_t seconds)
 {
     return kmip_attributes_add(a, list, node_date_time(a, tag, seconds));
 }
 
-rc_t kmip_attributes_add_text(struct arena *a, struct kmip_attributes *list, uint32_t tag, struct bytes text)
+rc_t kmip_attributes_add_text(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                              struct bytes text)
 {
     return kmip_attributes_add(a, list, node_text(a, tag, text));
 }
 
-rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, struct bytes value, uint32_t type)
+rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, struct bytes value,
+                              uint32_t type)
 {
     struct node *name = node_structure(a, KMIP_TAG_NAME);
     TRY(node_append(name, node_text(a, KMIP_TAG_NAME_VALUE, value)));
@@ -175,7 +182,8 @@ void kmip_attributes_number(struct kmip_attributes *list)
     }
 }
 
-const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag, size_t n)
+const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag,
+                                                  size_t n)
 {
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].tag == tag && n-- == 0)
@@ -192,7 +200,8 @@ size_t kmip_attributes_count(const struct kmip_attributes *list, uint32_t tag)
 }
 
 const struct kmip_attribute *kmip_attributes_find_vendor(const struct kmip_attributes *list,
-                                                         struct bytes vendor, struct bytes name, size_t n)
+                                                         struct bytes vendor, struct bytes name,
+                                                         size_t n)
 {
     struct kmip_attribute wanted = {.tag = KMIP_TAG_ATTRIBUTE, .vendor = vendor, .name = name};
     for (size_t i = 0; i < list->count; i++)

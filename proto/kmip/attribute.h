@@ -1,8 +1,8 @@
 /*
- * Attributes in their one form in memory, whichever way they came: 1.x lists of Attribute {Attribute
- * Name, Attribute Index, Attribute Value} and Template-Attribute, or 2.x Attributes structures. And the
- * attribute table: what each attribute is, who may set it, which objects have it.
- * KMIP 1.4, 2.1.1, 2.1.8 and 3; KMIP 2.1, 4.
+ * Attributes in their one form in memory, whichever way they came: 1.x lists of Attribute
+ * {Attribute Name, Attribute Index, Attribute Value} and Template-Attribute, or 2.x Attributes
+ * structures. And the attribute table: what each attribute is, who may set it, which objects have
+ * it. KMIP 1.4, 2.1.1, 2.1.8 and 3; KMIP 2.1, 4.
  */
 #ifndef PROTO_KMIP_ATTRIBUTE_H
 #define PROTO_KMIP_ATTRIBUTE_H
@@ -10,10 +10,11 @@
 #include "proto/kmip/tables.h"
 
 /*
- * One attribute instance. A standard attribute has tag, and value->tag is the same. A vendor attribute
- * (1.x "x-Name", "y-Name"; 2.x Vendor Attribute) has tag KMIP_TAG_ATTRIBUTE, vendor and name, and
- * value->tag is KMIP_TAG_ATTRIBUTE_VALUE. 1.x "x-Name" is vendor "x", name "Name" and back (KMIP 2.1,
- * 4.60 reserves "x" and "y" for that). Attributes of other vendors are not shown to 1.x.
+ * One attribute instance. A standard attribute has tag, and value->tag is the same. A vendor
+ * attribute (1.x "x-Name", "y-Name"; 2.x Vendor Attribute) has tag KMIP_TAG_ATTRIBUTE, vendor and
+ * name, and value->tag is KMIP_TAG_ATTRIBUTE_VALUE. 1.x "x-Name" is vendor "x", name "Name" and
+ * back (KMIP 2.1, 4.60 reserves "x" and "y" for that). Attributes of other vendors are not shown
+ * to 1.x.
  */
 struct kmip_attribute {
     uint32_t tag;
@@ -24,7 +25,7 @@ struct kmip_attribute {
 };
 
 struct kmip_attributes {
-    bool present;  /* the list was there, even if empty */
+    bool present; /* the list was there, even if empty */
     size_t count, room;
     struct kmip_attribute *items;
     size_t template_count; /* 1.x Template-Attribute: names of Template objects (deprecated) */
@@ -33,8 +34,8 @@ struct kmip_attributes {
 
 /* An attribute named but without a value: Get Attributes, Delete Attribute, Get Attribute List. */
 struct kmip_attr_ref {
-    uint32_t tag;        /* standard tag; KMIP_TAG_ATTRIBUTE for vendor ones; 0: a name not known here */
-    int32_t index;       /* -1 if none */
+    uint32_t tag;  /* standard tag; KMIP_TAG_ATTRIBUTE for vendor ones; 0: a name not known here */
+    int32_t index; /* -1 if none */
     struct bytes vendor; /* vendor attributes */
     struct bytes name;   /* vendor attributes, and the name as sent if tag is 0 */
 };
@@ -59,13 +60,13 @@ enum kmip_attr_flags {
 
 struct kmip_attr_info {
     uint32_t tag;
-    uint8_t type;          /* enum ttlv_type of the value */
-    uint8_t alternatives;  /* other types allowed since 2.0, as bits 1 << type (Unique Identifier) */
+    uint8_t type;         /* enum ttlv_type of the value */
+    uint8_t alternatives; /* other types allowed since 2.0, as bits 1 << type (Unique Identifier) */
     uint16_t since, until;
-    uint16_t flags;        /* enum kmip_attr_flags */
-    uint32_t objects;      /* ATTR_OBJECT bits by the rules of 1.x; 0 if 1.x lacks the attribute */
-    uint32_t objects_2x;   /* the same by the rules of 2.x */
-    int structure;         /* KMIP_S_x of message.h for a structure, or -1 */
+    uint16_t flags;      /* enum kmip_attr_flags */
+    uint32_t objects;    /* ATTR_OBJECT bits by the rules of 1.x; 0 if 1.x lacks the attribute */
+    uint32_t objects_2x; /* the same by the rules of 2.x */
+    int structure;       /* KMIP_S_x of message.h for a structure, or -1 */
 };
 
 /* NULL if the tag is not an attribute in any version. */
@@ -73,13 +74,15 @@ const struct kmip_attr_info *kmip_attr_info(uint32_t tag);
 const struct kmip_attr_info *kmip_attr_infos(size_t *count);
 /* Whether the version has this attribute. KMIP_TAG_ATTRIBUTE (vendor attribute): always. */
 bool kmip_attr_known(uint32_t tag, uint16_t version);
-/* 1.x name to tag: "Cryptographic Algorithm" -> 0x420028. 0 if the version has no such attribute. */
+/* 1.x name to tag: "Cryptographic Algorithm" -> 0x420028. 0 if the version has no such attribute.
+ */
 uint32_t kmip_attr_by_text(struct bytes text, uint16_t version);
 /* Tag to 1.x name; NULL if not an attribute. */
 const char *kmip_attr_text(uint32_t tag);
-/* The 1.x name of a ref or attribute: text of the tag, or "x-..." for vendors "x" and "y" (arena memory).
- * data NULL if 1.x cannot name it or the arena is at its cap. */
-struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendor, struct bytes name);
+/* The 1.x name of a ref or attribute: text of the tag, or "x-..." for vendors "x" and "y" (arena
+ * memory). data NULL if 1.x cannot name it or the arena is at its cap. */
+struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendor,
+                               struct bytes name);
 
 /* ---- lists ---- */
 /* Adds an item (grows in the arena). value NULL gives RC_NO_MEMORY, so makers can be nested. */
@@ -87,20 +90,28 @@ rc_t kmip_attributes_add(struct arena *a, struct kmip_attributes *list, struct n
 rc_t kmip_attributes_add_vendor(struct arena *a, struct kmip_attributes *list, struct bytes vendor,
                                 struct bytes name, struct node *value);
 /* Makers for the common ones; views are borrowed. */
-rc_t kmip_attributes_add_enum(struct arena *a, struct kmip_attributes *list, uint32_t tag, uint32_t value);
-rc_t kmip_attributes_add_integer(struct arena *a, struct kmip_attributes *list, uint32_t tag, int32_t value);
-rc_t kmip_attributes_add_boolean(struct arena *a, struct kmip_attributes *list, uint32_t tag, bool value);
-rc_t kmip_attributes_add_date(struct arena *a, struct kmip_attributes *list, uint32_t tag, int64_t seconds);
-rc_t kmip_attributes_add_text(struct arena *a, struct kmip_attributes *list, uint32_t tag, struct bytes text);
-rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, struct bytes value, uint32_t type);
-/* Gives every instance of a multi-instance attribute its Attribute Index (0, 1, ...), as responses of
- * 1.x show them; those of 2.x ignore it. */
+rc_t kmip_attributes_add_enum(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                              uint32_t value);
+rc_t kmip_attributes_add_integer(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                                 int32_t value);
+rc_t kmip_attributes_add_boolean(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                                 bool value);
+rc_t kmip_attributes_add_date(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                              int64_t seconds);
+rc_t kmip_attributes_add_text(struct arena *a, struct kmip_attributes *list, uint32_t tag,
+                              struct bytes text);
+rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, struct bytes value,
+                              uint32_t type);
+/* Gives every instance of a multi-instance attribute its Attribute Index (0, 1, ...), as responses
+ * of 1.x show them; those of 2.x ignore it. */
 void kmip_attributes_number(struct kmip_attributes *list);
 /* The n-th instance of a tag (from 0), or NULL. */
-const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag, size_t n);
+const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag,
+                                                  size_t n);
 size_t kmip_attributes_count(const struct kmip_attributes *list, uint32_t tag);
 const struct kmip_attribute *kmip_attributes_find_vendor(const struct kmip_attributes *list,
-                                                         struct bytes vendor, struct bytes name, size_t n);
+                                                         struct bytes vendor, struct bytes name,
+                                                         size_t n);
 
 /*
  * One value against the table and the version: right type, defined enumeration value or bits, a
@@ -109,7 +120,7 @@ const struct kmip_attribute *kmip_attributes_find_vendor(const struct kmip_attri
 rc_t kmip_attribute_check(const struct kmip_attribute *attr, uint16_t version);
 /* The list as it may be shown to `version`: attributes, enumeration values, mask bits and structure
  * fields that the version lacks are left out. Arena memory; values may be shared with `in`. */
-rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *in, uint16_t version,
-                                 struct kmip_attributes *out);
+rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *in,
+                                 uint16_t version, struct kmip_attributes *out);
 
 #endif

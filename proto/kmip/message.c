@@ -7,7 +7,8 @@
 
 uint16_t kmip_version_of(const struct kmip_protocol_version *pv)
 {
-    if (!pv || pv->major.value < 0 || pv->major.value > 255 || pv->minor.value < 0 || pv->minor.value > 255)
+    if (!pv || pv->major.value < 0 || pv->major.value > 255 || pv->minor.value < 0 ||
+        pv->minor.value > 255)
         return 0;
     return (uint16_t)(pv->major.value << 8 | pv->minor.value);
 }
@@ -25,7 +26,8 @@ static rc_t read_version(struct arena *a, const struct node *header, uint16_t *v
     return kmip_version_known(*version) ? RC_OK : RC_BAD_VERSION;
 }
 
-/* A message extension that is critical is for somebody else: the item cannot be served (1.4, 6.16). */
+/* A message extension that is critical is for somebody else: the item cannot be served (1.4, 6.16).
+ */
 static rc_t extensions_check(const struct kmip_message_extension *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -34,9 +36,10 @@ static rc_t extensions_check(const struct kmip_message_extension *items, size_t 
     return RC_OK;
 }
 
-/* Why a payload could not be read: the memory of the request is at its end for the whole message. */
-static rc_t read_payload(const struct kmip_context *cx, uint32_t operation, int id, const struct node *n,
-                         void **out)
+/* Why a payload could not be read: the memory of the request is at its end for the whole message.
+ */
+static rc_t read_payload(const struct kmip_context *cx, uint32_t operation, int id,
+                         const struct node *n, void **out)
 {
     if (id < 0 || !kmip_enum_known(KMIP_TAG_OPERATION, operation, cx->version))
         return RC_OP_UNSUPPORTED;
@@ -48,7 +51,8 @@ static rc_t read_payload(const struct kmip_context *cx, uint32_t operation, int 
     return rc;
 }
 
-static rc_t read_request_item(const struct kmip_context *cx, const struct node *n, struct kmip_request *rq)
+static rc_t read_request_item(const struct kmip_context *cx, const struct node *n,
+                              struct kmip_request *rq)
 {
     struct kmip_request_item *item = &rq->items[rq->count];
     void *read = NULL;
@@ -59,7 +63,8 @@ static rc_t read_request_item(const struct kmip_context *cx, const struct node *
     rq->payloads[rq->count] = payload;
     rc_t rc = extensions_check(item->extensions.items, item->extensions.count);
     if (rc == RC_OK)
-        rc = read_payload(cx, item->operation, kmip_request_payload(item->operation), payload, &item->payload);
+        rc = read_payload(cx, item->operation, kmip_request_payload(item->operation), payload,
+                          &item->payload);
     rq->item_rc[rq->count++] = rc;
     return rc == RC_NO_MEMORY ? rc : RC_OK;
 }
@@ -112,7 +117,8 @@ rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limit
     return RC_OK;
 }
 
-static rc_t read_response_item(const struct kmip_context *cx, const struct node *n, struct kmip_response *rs)
+static rc_t read_response_item(const struct kmip_context *cx, const struct node *n,
+                               struct kmip_response *rs)
 {
     struct kmip_response_item *item = &rs->items[rs->count];
     void *read = NULL;
@@ -122,7 +128,8 @@ static rc_t read_response_item(const struct kmip_context *cx, const struct node 
     item->payload = NULL;
     rc_t rc = extensions_check(item->extensions.items, item->extensions.count);
     if (rc == RC_OK && payload)
-        rc = read_payload(cx, item->operation, kmip_response_payload(item->operation), payload, &item->payload);
+        rc = read_payload(cx, item->operation, kmip_response_payload(item->operation), payload,
+                          &item->payload);
     rs->item_rc[rs->count++] = rc;
     return rc == RC_NO_MEMORY ? rc : RC_OK;
 }
@@ -221,12 +228,13 @@ rc_t kmip_response_write(struct buf *out, const struct kmip_response *response)
     return cut_on_failure(out, before, write_response(out, response));
 }
 
-rc_t kmip_response_item_write(struct buf *out, uint16_t version, const struct kmip_response_item *item)
+rc_t kmip_response_item_write(struct buf *out, uint16_t version,
+                              const struct kmip_response_item *item)
 {
     size_t before = out->len;
     struct kmip_context cx = {NULL, version, NULL};
-    return cut_on_failure(out, before,
-                          kmip_struct_write(out, &cx, KMIP_S_response_item, KMIP_TAG_BATCH_ITEM, item));
+    return cut_on_failure(
+        out, before, kmip_struct_write(out, &cx, KMIP_S_response_item, KMIP_TAG_BATCH_ITEM, item));
 }
 
 struct kmip_request *kmip_request_new(struct arena *a, uint16_t version, size_t count)

@@ -18,21 +18,22 @@ struct kmip_request {
     struct kmip_request_header *header; /* NULL if it could not be read */
     size_t count;
     struct kmip_request_item *items;
-    rc_t *item_rc;         /* by item: RC_OK, or why its payload or extension cannot be served */
+    rc_t *item_rc;          /* by item: RC_OK, or why its payload or extension cannot be served */
     struct node **payloads; /* by item: the Request Payload as it came; NULL if there was none */
 };
 
 struct kmip_response {
     uint16_t version;
-    struct kmip_response_header *header; /* for writing: version and batch count are filled in if NULL or 0 */
+    struct kmip_response_header
+        *header; /* for writing: version and batch count are filled in if NULL or 0 */
     size_t count;
     struct kmip_response_item *items;
     rc_t *item_rc; /* reading only */
 };
 
 /*
- * Reads a whole request message. *out is set whenever the arena had room for it, and filled as far as
- * the message could be read, so that an error can be answered in the right version.
+ * Reads a whole request message. *out is set whenever the arena had room for it, and filled as far
+ * as the message could be read, so that an error can be answered in the right version.
  *   RC_BAD_VERSION   version not among kmip_versions (out->version tells it)
  *   RC_BAD_MESSAGE and others of ttlv_read() and kmip_struct_read(): the message is invalid
  *   RC_BAD_MESSAGE   Batch Count does not agree with the items
@@ -46,18 +47,22 @@ rc_t kmip_response_read(struct arena *a, struct bytes in, const struct ttlv_limi
                         struct kmip_response **out);
 
 /*
- * Appends the whole message to `out`. The version gates every field: nothing that request->version does
- * not define is written. A response needs header->time_stamp: nobody here has a clock. On failure `out` is cut back to what it was.
+ * Appends the whole message to `out`. The version gates every field: nothing that request->version
+ * does not define is written. A response needs header->time_stamp: nobody here has a clock. On
+ * failure `out` is cut back to what it was.
  */
 rc_t kmip_request_write(struct buf *out, const struct kmip_request *request);
 rc_t kmip_response_write(struct buf *out, const struct kmip_response *response);
-/* One response batch item alone, to learn its size or prepare it before the message is put together. */
-rc_t kmip_response_item_write(struct buf *out, uint16_t version, const struct kmip_response_item *item);
+/* One response batch item alone, to learn its size or prepare it before the message is put
+ * together. */
+rc_t kmip_response_item_write(struct buf *out, uint16_t version,
+                              const struct kmip_response_item *item);
 
 /* The payload of an item typed, for callers: `KMIP_PAYLOAD(item, get_request)`. */
 #define KMIP_PAYLOAD(item, name) ((struct kmip_##name *)(item)->payload)
 
-/* An arena-allocated request or response with `count` zeroed items and a header. NULL: no memory. */
+/* An arena-allocated request or response with `count` zeroed items and a header. NULL: no memory.
+ */
 struct kmip_request *kmip_request_new(struct arena *a, uint16_t version, size_t count);
 struct kmip_response *kmip_response_new(struct arena *a, uint16_t version, size_t count);
 

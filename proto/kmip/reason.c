@@ -56,5 +56,6 @@ uint32_t kmip_reason(rc_t rc, uint16_t version)
     for (size_t i = 0; i < sizeof older / sizeof older[0]; i++)
         if (older[i].reason == reason && !kmip_enum_known(KMIP_TAG_RESULT_REASON, reason, version))
             reason = older[i].instead;
-    return kmip_enum_known(KMIP_TAG_RESULT_REASON, reason, version) ? reason : KMIP_REASON_GENERAL_FAILURE;
+    return kmip_enum_known(KMIP_TAG_RESULT_REASON, reason, version) ? reason
+                                                                    : KMIP_REASON_GENERAL_FAILURE;
 }

@@ -1,6 +1,6 @@
 /*
- * Results to KMIP Result Reasons, by version: a reason that a version does not define becomes the one
- * that its text names for the case, in the end General Failure. KMIP 1.4, 11; 2.1, 11.48.
+ * Results to KMIP Result Reasons, by version: a reason that a version does not define becomes the
+ * one that its text names for the case, in the end General Failure. KMIP 1.4, 11; 2.1, 11.48.
  */
 #ifndef PROTO_KMIP_REASON_H
 #define PROTO_KMIP_REASON_H

@@ -76,12 +76,14 @@ const struct kmip_struct *kmip_struct(int id)
 /* Every operation has a line, and no payload is the first structure of all, so 0 means a hole. */
 int kmip_request_payload(uint32_t operation)
 {
-    return operation < PAYLOAD_COUNT && payloads[operation].request ? payloads[operation].request : -1;
+    return operation < PAYLOAD_COUNT && payloads[operation].request ? payloads[operation].request
+                                                                    : -1;
 }
 
 int kmip_response_payload(uint32_t operation)
 {
-    return operation < PAYLOAD_COUNT && payloads[operation].response ? payloads[operation].response : -1;
+    return operation < PAYLOAD_COUNT && payloads[operation].response ? payloads[operation].response
+                                                                     : -1;
 }
 
 void *kmip_struct_new(struct arena *a, int id)
@@ -92,7 +94,8 @@ void *kmip_struct_new(struct arena *a, int id)
 
 void *kmip_payload_new(struct arena *a, uint32_t operation, bool response)
 {
-    return kmip_struct_new(a, response ? kmip_response_payload(operation) : kmip_request_payload(operation));
+    return kmip_struct_new(a, response ? kmip_response_payload(operation)
+                                       : kmip_request_payload(operation));
 }
 
 static const struct {

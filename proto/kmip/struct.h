@@ -1,7 +1,8 @@
 /*
- * The C structs of all KMIP structures and payloads, made from payload.def and operations.def, and the
- * tables behind them: ONE reader and ONE writer walk the tables by protocol version. Strict on order,
- * multiplicity, types and values. All memory is the arena's; texts and byte strings are views.
+ * The C structs of all KMIP structures and payloads, made from payload.def and operations.def, and
+ * the tables behind them: ONE reader and ONE writer walk the tables by protocol version. Strict on
+ * order, multiplicity, types and values. All memory is the arena's; texts and byte strings are
+ * views.
  */
 #ifndef PROTO_KMIP_STRUCT_H
 #define PROTO_KMIP_STRUCT_H
@@ -27,8 +28,8 @@ struct kmip_uid {
 };
 #define KMIP_UID_TEXT(b) ((struct kmip_uid){.type = TTLV_TEXT_STRING, .text = (b)})
 
-/* Data, MAC Data, Signature Data: bytes; in requests since 2.0 also the output of an earlier batch item,
- * by the enumeration Data or by its number. type 0: absent. */
+/* Data, MAC Data, Signature Data: bytes; in requests since 2.0 also the output of an earlier batch
+ * item, by the enumeration Data or by its number. type 0: absent. */
 struct kmip_data {
     uint8_t type; /* 0, TTLV_BYTE_STRING, TTLV_ENUMERATION, TTLV_INTEGER */
     struct bytes bytes;
@@ -59,13 +60,15 @@ struct kmip_nodes {
 };
 
 /*
- * Key Value: `wrapped` (a byte string, still encrypted) or else Key Material as a byte string or as a
- * structure (transparent formats; checked against the table of the Key Format Type), with attributes.
+ * Key Value: `wrapped` (a byte string, still encrypted) or else Key Material as a byte string or as
+ * a structure (transparent formats; checked against the table of the Key Format Type), with
+ * attributes.
  */
 struct kmip_key_value {
-    struct bytes wrapped;     /* data NULL: not wrapped, or wrapped without TTLV encoding (see material) */
-    struct bytes material;    /* data NULL: `structure` */
-    struct node *structure;   /* tag KMIP_TAG_KEY_MATERIAL */
+    struct bytes
+        wrapped; /* data NULL: not wrapped, or wrapped without TTLV encoding (see material) */
+    struct bytes material;  /* data NULL: `structure` */
+    struct node *structure; /* tag KMIP_TAG_KEY_MATERIAL */
     struct kmip_attributes attributes;
 };
 
@@ -109,41 +112,41 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
  * Member types by kind. Absent is: .set false, type 0, enumeration 0, data NULL, pointer NULL. An
  * enumeration that is required is written even if 0 (Result Status Success).
  */
-#define KMIP_TYPE_INT        struct kmip_number
-#define KMIP_TYPE_LONG       struct kmip_number
-#define KMIP_TYPE_BOOL       struct kmip_number
-#define KMIP_TYPE_DATE       struct kmip_number /* seconds */
-#define KMIP_TYPE_DATEX      struct kmip_number /* microseconds */
-#define KMIP_TYPE_INTERVAL   struct kmip_number /* seconds */
-#define KMIP_TYPE_MASK       struct kmip_number
-#define KMIP_TYPE_ENUM       uint32_t
-#define KMIP_TYPE_OPEN       uint32_t
-#define KMIP_TYPE_BIG        struct bytes
-#define KMIP_TYPE_TEXT       struct bytes
-#define KMIP_TYPE_BYTES      struct bytes
-#define KMIP_TYPE_UID        struct kmip_uid
-#define KMIP_TYPE_DATA       struct kmip_data
-#define KMIP_TYPE_NODE       struct node *
-#define KMIP_TYPE_OBJECT     struct kmip_object *
-#define KMIP_TYPE_KEYVALUE   struct kmip_key_value *
-#define KMIP_TYPE_CREDENTIAL void * /* struct kmip_credential_password * and so on, by type */
-#define KMIP_TYPE_PAYLOAD    void *
-#define KMIP_TYPE_TEMPLATE   struct kmip_attributes
-#define KMIP_TYPE_ATTRSET    struct kmip_attributes
-#define KMIP_TYPE_ATTRONE    struct kmip_attributes
-#define KMIP_TYPE_ATTRLIST   struct kmip_attributes
-#define KMIP_TYPE_NAMES      struct kmip_attr_refs
-#define KMIP_TYPE_REFS       struct kmip_attr_refs
+#define KMIP_TYPE_INT                  struct kmip_number
+#define KMIP_TYPE_LONG                 struct kmip_number
+#define KMIP_TYPE_BOOL                 struct kmip_number
+#define KMIP_TYPE_DATE                 struct kmip_number /* seconds */
+#define KMIP_TYPE_DATEX                struct kmip_number /* microseconds */
+#define KMIP_TYPE_INTERVAL             struct kmip_number /* seconds */
+#define KMIP_TYPE_MASK                 struct kmip_number
+#define KMIP_TYPE_ENUM                 uint32_t
+#define KMIP_TYPE_OPEN                 uint32_t
+#define KMIP_TYPE_BIG                  struct bytes
+#define KMIP_TYPE_TEXT                 struct bytes
+#define KMIP_TYPE_BYTES                struct bytes
+#define KMIP_TYPE_UID                  struct kmip_uid
+#define KMIP_TYPE_DATA                 struct kmip_data
+#define KMIP_TYPE_NODE                 struct node *
+#define KMIP_TYPE_OBJECT               struct kmip_object *
+#define KMIP_TYPE_KEYVALUE             struct kmip_key_value *
+#define KMIP_TYPE_CREDENTIAL           void * /* struct kmip_credential_password * and so on, by type */
+#define KMIP_TYPE_PAYLOAD              void *
+#define KMIP_TYPE_TEMPLATE             struct kmip_attributes
+#define KMIP_TYPE_ATTRSET              struct kmip_attributes
+#define KMIP_TYPE_ATTRONE              struct kmip_attributes
+#define KMIP_TYPE_ATTRLIST             struct kmip_attributes
+#define KMIP_TYPE_NAMES                struct kmip_attr_refs
+#define KMIP_TYPE_REFS                 struct kmip_attr_refs
 
-#define KMIP_MANY_ENUM     struct kmip_enums
-#define KMIP_MANY_MASK     struct kmip_numbers
-#define KMIP_MANY_TEXT     struct kmip_texts
-#define KMIP_MANY_BYTES    struct kmip_texts
-#define KMIP_MANY_UID      struct kmip_uids
-#define KMIP_MANY_REST     struct kmip_nodes
-#define KMIP_MANY_ATTRLIST struct kmip_attributes
-#define KMIP_MANY_NAMES    struct kmip_attr_refs
-#define KMIP_MANY_REFS     struct kmip_attr_refs
+#define KMIP_MANY_ENUM                 struct kmip_enums
+#define KMIP_MANY_MASK                 struct kmip_numbers
+#define KMIP_MANY_TEXT                 struct kmip_texts
+#define KMIP_MANY_BYTES                struct kmip_texts
+#define KMIP_MANY_UID                  struct kmip_uids
+#define KMIP_MANY_REST                 struct kmip_nodes
+#define KMIP_MANY_ATTRLIST             struct kmip_attributes
+#define KMIP_MANY_NAMES                struct kmip_attr_refs
+#define KMIP_MANY_REFS                 struct kmip_attr_refs
 
 #define KMIP_MEMBER_ONE(kind, member)  KMIP_TYPE_##kind member
 #define KMIP_MEMBER_OPT(kind, member)  KMIP_TYPE_##kind member
@@ -168,8 +171,8 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define END(name)                                         };
 #define OPERATION(name, request, response)
 /* clang-format on */
-#include "proto/kmip/payload.def"
 #include "proto/kmip/operations.def"
+#include "proto/kmip/payload.def"
 #undef BEGIN
 #undef FIELD
 #undef SAME
@@ -185,8 +188,8 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define SAME_NEST(how, ref, member, tag, since, until)
 #define END(name)
 enum kmip_struct_id {
-#include "proto/kmip/payload.def"
 #include "proto/kmip/operations.def"
+#include "proto/kmip/payload.def"
     KMIP_S_COUNT
 };
 #undef BEGIN
@@ -271,12 +274,15 @@ struct kmip_context {
  */
 rc_t kmip_struct_read(const struct kmip_context *cx, int id, const struct node *in, void **out);
 /*
- * C struct to TTLV under `tag`. Fields, attributes, optional enumeration values and mask bits that the
- * version does not define are left out; a required value that it does not define is RC_BAD_VALUE, a
- * required field without value RC_MISSING_DATA, a number that does not fit its type RC_INVALID_FIELD.
+ * C struct to TTLV under `tag`. Fields, attributes, optional enumeration values and mask bits that
+ * the version does not define are left out; a required value that it does not define is
+ * RC_BAD_VALUE, a required field without value RC_MISSING_DATA, a number that does not fit its type
+ * RC_INVALID_FIELD.
  */
-rc_t kmip_struct_write(struct buf *out, const struct kmip_context *cx, int id, uint32_t tag, const void *in);
+rc_t kmip_struct_write(struct buf *out, const struct kmip_context *cx, int id, uint32_t tag,
+                       const void *in);
 /* The same as a node tree of its own (copied into the arena), for attribute values. */
-rc_t kmip_struct_node(const struct kmip_context *cx, int id, uint32_t tag, const void *in, struct node **out);
+rc_t kmip_struct_node(const struct kmip_context *cx, int id, uint32_t tag, const void *in,
+                      struct node **out);
 
 #endif

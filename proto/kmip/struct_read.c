@@ -77,10 +77,11 @@ static bool takes(const struct kmip_field *f, const struct node *n)
     return n->tag == f->tag;
 }
 
-static rc_t read_into(const struct kmip_context *cx, const struct kmip_struct *s, const struct node *in,
-                      void *base);
+static rc_t read_into(const struct kmip_context *cx, const struct kmip_struct *s,
+                      const struct node *in, void *base);
 
-static rc_t read_object(const struct kmip_context *cx, const struct node *n, struct kmip_object **out)
+static rc_t read_object(const struct kmip_context *cx, const struct node *n,
+                        struct kmip_object **out)
 {
     uint32_t type = kmip_object_type_of_tag(n->tag);
     if (!kmip_enum_known(KMIP_TAG_OBJECT_TYPE, type, cx->version))
@@ -130,8 +131,8 @@ static rc_t read_key_value(const struct kmip_context *cx, const struct node *n, 
     return c ? RC_BAD_ORDER : RC_OK;
 }
 
-static rc_t read_reference(const struct node *n, struct bytes *plain, uint8_t *type, uint32_t *enumeration,
-                           int32_t *integer)
+static rc_t read_reference(const struct node *n, struct bytes *plain, uint8_t *type,
+                           uint32_t *enumeration, int32_t *integer)
 {
     *type = n->type;
     if (n->type == TTLV_ENUMERATION)
@@ -227,13 +228,18 @@ static rc_t read_refs(const struct kmip_context *cx, const struct kmip_field *f,
     refs->items = ARENA_ARRAY(cx->arena, count, struct kmip_attr_ref);
     if (!refs->items)
         return RC_NO_MEMORY;
+    size_t known = 0;
     for (; refs->count < count; *at = (*at)->next) {
         struct kmip_attr_ref *ref = &refs->items[refs->count++];
         if (f->kind == KMIP_K_REFS)
             TRY(attr_read_ref(cx, *at, ref));
         else
             TRY(attr_read_name(cx, *at, ref));
+        known += ref->tag != 0 || ref->name.len > 0;
     }
+    /* An unknown reference asks for nothing in a list; alone it is what the request is about. */
+    if (known == 0 && f->how != KMIP_MANY)
+        return RC_ATTR_UNSUPPORTED;
     if (!many && f->kind == KMIP_K_NAMES && *at && (*at)->tag == KMIP_TAG_ATTRIBUTE_INDEX) {
         if ((*at)->type != TTLV_INTEGER)
             return RC_BAD_TYPE;
@@ -267,7 +273,8 @@ static rc_t read_many(const struct kmip_context *cx, const struct kmip_field *f,
     return RC_OK;
 }
 
-static rc_t read_field(const struct kmip_context *cx, const struct kmip_field *f, struct node **at, void *base)
+static rc_t read_field(const struct kmip_context *cx, const struct kmip_field *f, struct node **at,
+                       void *base)
 {
     void *member = (char *)base + f->offset;
     if (f->kind == KMIP_K_NAMES || f->kind == KMIP_K_REFS)
@@ -281,8 +288,8 @@ static rc_t read_field(const struct kmip_context *cx, const struct kmip_field *f
     return RC_OK;
 }
 
-static rc_t read_into(const struct kmip_context *cx, const struct kmip_struct *s, const struct node *in,
-                      void *base)
+static rc_t read_into(const struct kmip_context *cx, const struct kmip_struct *s,
+                      const struct node *in, void *base)
 {
     if (in->type != TTLV_STRUCTURE)
         return RC_BAD_TYPE;

@@ -6,8 +6,8 @@
 
 static rc_t write_value(struct buf *out, const struct kmip_context *cx, const struct kmip_field *f,
                         const void *base, const void *member);
-static rc_t write_fields(struct buf *out, const struct kmip_context *cx, const struct kmip_struct *s,
-                         const void *base);
+static rc_t write_fields(struct buf *out, const struct kmip_context *cx,
+                         const struct kmip_struct *s, const void *base);
 
 static rc_t write_number(struct buf *out, const struct kmip_context *cx, const struct kmip_field *f,
                          int64_t value)
@@ -18,7 +18,8 @@ static rc_t write_number(struct buf *out, const struct kmip_context *cx, const s
             return RC_INVALID_FIELD;
         return ttlv_write_integer(out, f->tag, (int32_t)value);
     case KMIP_K_MASK:
-        return ttlv_write_integer(out, f->tag, (int32_t)((uint32_t)value & kmip_mask_known(f->tag, cx->version)));
+        return ttlv_write_integer(
+            out, f->tag, (int32_t)((uint32_t)value & kmip_mask_known(f->tag, cx->version)));
     case KMIP_K_INTERVAL:
         if (value < 0 || value > UINT32_MAX)
             return RC_INVALID_FIELD;
@@ -34,8 +35,9 @@ static rc_t write_number(struct buf *out, const struct kmip_context *cx, const s
     }
 }
 
-static rc_t write_reference(struct buf *out, const struct kmip_context *cx, uint32_t tag, uint8_t plain_type,
-                            uint8_t type, struct bytes plain, uint32_t enumeration, int32_t integer)
+static rc_t write_reference(struct buf *out, const struct kmip_context *cx, uint32_t tag,
+                            uint8_t plain_type, uint8_t type, struct bytes plain,
+                            uint32_t enumeration, int32_t integer)
 {
     if (type == plain_type)
         return ttlv_write_bytes(out, tag, type, plain);
@@ -47,7 +49,8 @@ static rc_t write_reference(struct buf *out, const struct kmip_context *cx, uint
     return ttlv_write_integer(out, tag, integer);
 }
 
-static rc_t write_object(struct buf *out, const struct kmip_context *cx, const struct kmip_object *object)
+static rc_t write_object(struct buf *out, const struct kmip_context *cx,
+                         const struct kmip_object *object)
 {
     int id = kmip_object_struct(object->type);
     if (id < 0 || !object->any || !kmip_enum_known(KMIP_TAG_OBJECT_TYPE, object->type, cx->version))
@@ -76,8 +79,8 @@ static rc_t write_key_value(struct buf *out, const struct kmip_context *cx, uint
     return ttlv_end(out, mark);
 }
 
-static rc_t write_payload(struct buf *out, const struct kmip_context *cx, uint32_t tag, uint32_t operation,
-                          const void *payload)
+static rc_t write_payload(struct buf *out, const struct kmip_context *cx, uint32_t tag,
+                          uint32_t operation, const void *payload)
 {
     int id = tag == KMIP_TAG_REQUEST_PAYLOAD ? kmip_request_payload(operation)
                                              : kmip_response_payload(operation);
@@ -134,7 +137,8 @@ static rc_t write_value(struct buf *out, const struct kmip_context *cx, const st
                                *(struct kmip_key_value *const *)member);
     case KMIP_K_CREDENTIAL: {
         int id = kmip_credential_struct(((const struct kmip_credential *)base)->type);
-        return id < 0 ? RC_BAD_VALUE : kmip_struct_write(out, cx, id, f->tag, *(void *const *)member);
+        return id < 0 ? RC_BAD_VALUE
+                      : kmip_struct_write(out, cx, id, f->tag, *(void *const *)member);
     }
     case KMIP_K_PAYLOAD: /* both items begin with their operation */
         return write_payload(out, cx, f->tag, *(const uint32_t *)base, *(void *const *)member);
@@ -160,11 +164,12 @@ static rc_t write_value(struct buf *out, const struct kmip_context *cx, const st
     case KMIP_K_BIG:
     case KMIP_K_TEXT:
     case KMIP_K_BYTES:
-        return ttlv_write_bytes(out, f->tag, kmip_kind_type(f->kind), *(const struct bytes *)member);
+        return ttlv_write_bytes(out, f->tag, kmip_kind_type(f->kind),
+                                *(const struct bytes *)member);
     case KMIP_K_UID: {
         const struct kmip_uid *uid = member;
-        return write_reference(out, cx, f->tag, TTLV_TEXT_STRING, uid->type, uid->text, uid->enumeration,
-                               uid->integer);
+        return write_reference(out, cx, f->tag, TTLV_TEXT_STRING, uid->type, uid->text,
+                               uid->enumeration, uid->integer);
     }
     case KMIP_K_DATA: {
         const struct kmip_data *data = member;
@@ -245,8 +250,8 @@ static rc_t write_field(struct buf *out, const struct kmip_context *cx, const st
     return rc;
 }
 
-static rc_t write_fields(struct buf *out, const struct kmip_context *cx, const struct kmip_struct *s,
-                         const void *base)
+static rc_t write_fields(struct buf *out, const struct kmip_context *cx,
+                         const struct kmip_struct *s, const void *base)
 {
     for (size_t i = 0; i < s->count; i++)
         if (field_in(&s->fields[i], cx->version))
@@ -254,7 +259,8 @@ static rc_t write_fields(struct buf *out, const struct kmip_context *cx, const s
     return RC_OK;
 }
 
-rc_t kmip_struct_write(struct buf *out, const struct kmip_context *cx, int id, uint32_t tag, const void *in)
+rc_t kmip_struct_write(struct buf *out, const struct kmip_context *cx, int id, uint32_t tag,
+                       const void *in)
 {
     const struct kmip_struct *s = kmip_struct(id);
     if (!s || !in)
@@ -265,7 +271,8 @@ rc_t kmip_struct_write(struct buf *out, const struct kmip_context *cx, int id, u
     return ttlv_end(out, mark);
 }
 
-rc_t kmip_struct_node(const struct kmip_context *cx, int id, uint32_t tag, const void *in, struct node **out)
+rc_t kmip_struct_node(const struct kmip_context *cx, int id, uint32_t tag, const void *in,
+                      struct node **out)
 {
     AUTO_BUF text = BUF_EMPTY;
     TRY(kmip_struct_write(&text, cx, id, tag, in));
@@ -275,7 +282,8 @@ rc_t kmip_struct_node(const struct kmip_context *cx, int id, uint32_t tag, const
     return ttlv_read(cx->arena, copy, cx->limits, out);
 }
 
-static const struct kmip_field *field_of(const struct kmip_struct *s, uint32_t tag, uint16_t version)
+static const struct kmip_field *field_of(const struct kmip_struct *s, uint32_t tag,
+                                         uint16_t version)
 {
     for (size_t i = 0; i < s->count; i++)
         if (s->fields[i].tag == tag && field_in(&s->fields[i], version))
@@ -283,7 +291,8 @@ static const struct kmip_field *field_of(const struct kmip_struct *s, uint32_t t
     return NULL;
 }
 
-rc_t kmip_struct_prune(struct buf *out, uint16_t version, int id, uint32_t tag, const struct node *in)
+rc_t kmip_struct_prune(struct buf *out, uint16_t version, int id, uint32_t tag,
+                       const struct node *in)
 {
     const struct kmip_struct *s = kmip_struct(id);
     if (in->type != TTLV_STRUCTURE)
@@ -296,7 +305,8 @@ rc_t kmip_struct_prune(struct buf *out, uint16_t version, int id, uint32_t tag, 
             continue;
         rc_t rc = kmip_simple_check(f->kind, n, version);
         if (rc == RC_BAD_VALUE && f->kind == KMIP_K_MASK)
-            TRY(ttlv_write_integer(out, n->tag, n->integer & (int32_t)kmip_mask_known(n->tag, version)));
+            TRY(ttlv_write_integer(out, n->tag,
+                                   n->integer & (int32_t)kmip_mask_known(n->tag, version)));
         else if (rc == RC_OK)
             TRY(ttlv_write_node(out, 0, n));
         else if (f->how == KMIP_ONE)

@@ -1,6 +1,6 @@
 /*
- * Lookups in the tables of tags, enumerations and bit masks. Tags lie dense, so they are indexed; an
- * enumeration's values are mostly 1, 2, 3 ..., so the search by halves is rarely needed.
+ * Lookups in the tables of tags, enumerations and bit masks. Tags lie dense, so they are indexed;
+ * an enumeration's values are mostly 1, 2, 3 ..., so the search by halves is rarely needed.
  */
 #include "proto/kmip/tables.h"
 
@@ -57,7 +57,8 @@ const struct kmip_entry *kmip_tags(size_t *count)
     return tags;
 }
 
-static const struct kmip_entry *by_name(const struct kmip_entry *e, size_t count, struct bytes camel)
+static const struct kmip_entry *by_name(const struct kmip_entry *e, size_t count,
+                                        struct bytes camel)
 {
     for (size_t i = 0; i < count; i++)
         if (e[i].name && bytes_is(camel, e[i].name))
@@ -71,7 +72,8 @@ uint32_t kmip_tag_by_name(struct bytes camel)
     return e ? e->value : 0;
 }
 
-/* ---- enumerations and masks: one flat array, each table opened by a line that only names it ---- */
+/* ---- enumerations and masks: one flat array, each table opened by a line that only names it ----
+ */
 
 /* clang-format off */
 static const struct kmip_entry values[] = {

@@ -60,16 +60,17 @@ struct kmip_entry {
 const struct kmip_entry *kmip_tag(uint32_t tag); /* NULL if KMIP does not define it */
 const char *kmip_tag_name(uint32_t tag);         /* CamelCase, or "?" */
 bool kmip_tag_known(uint32_t tag, uint16_t version);
-uint32_t kmip_tag_by_name(struct bytes camel);   /* 0 if none */
-/* All tags, sorted by value, for walks; an entry whose name is NULL is a number KMIP does not use. */
+uint32_t kmip_tag_by_name(struct bytes camel); /* 0 if none */
+/* All tags, sorted by value, for walks; an entry whose name is NULL is a number KMIP does not use.
+ */
 const struct kmip_entry *kmip_tags(size_t *count);
 
 /* ---- enumerations, found by the tag they stand under ---- */
 /* The tag whose enumeration table rules this tag: Mask Generator Hashing Algorithm uses Hashing
  * Algorithm, for example. 0 if the tag takes no enumeration. */
 uint32_t kmip_enum_of_tag(uint32_t tag);
-const struct kmip_entry *kmip_enum(uint32_t tag, uint32_t value);       /* NULL if not defined */
-const char *kmip_enum_name(uint32_t tag, uint32_t value);               /* CamelCase, or "?" */
+const struct kmip_entry *kmip_enum(uint32_t tag, uint32_t value); /* NULL if not defined */
+const char *kmip_enum_name(uint32_t tag, uint32_t value);         /* CamelCase, or "?" */
 bool kmip_enum_known(uint32_t tag, uint32_t value, uint16_t version);
 bool kmip_enum_by_name(uint32_t tag, struct bytes camel, uint32_t *value);
 const struct kmip_entry *kmip_enum_values(uint32_t tag, size_t *count); /* sorted by value */

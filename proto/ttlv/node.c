@@ -66,7 +66,8 @@ const struct node *node_child(const struct node *parent, uint32_t tag)
 
 bool node_has_bytes(const struct node *n)
 {
-    return n->type == TTLV_TEXT_STRING || n->type == TTLV_BYTE_STRING || n->type == TTLV_BIG_INTEGER;
+    return n->type == TTLV_TEXT_STRING || n->type == TTLV_BYTE_STRING ||
+           n->type == TTLV_BIG_INTEGER;
 }
 
 bool node_equal(const struct node *a, const struct node *b)

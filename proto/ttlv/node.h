@@ -26,8 +26,8 @@ enum ttlv_type {
 };
 
 struct node {
-    uint32_t tag;  /* 0x42xxxx, or 0x54xxxx for extensions */
-    uint8_t type;  /* enum ttlv_type: says which member of the union holds */
+    uint32_t tag;   /* 0x42xxxx, or 0x54xxxx for extensions */
+    uint8_t type;   /* enum ttlv_type: says which member of the union holds */
     uint32_t count; /* children of a structure */
     union {
         int32_t integer;      /* TTLV_INTEGER */
@@ -47,7 +47,8 @@ struct node {
 
 /* A new node with a zero value, or NULL when the arena is at its cap. */
 struct node *node_new(struct arena *a, uint32_t tag, uint8_t type);
-/* Makers of one value each. Views are borrowed: they must live as long as the node. NULL: no memory. */
+/* Makers of one value each. Views are borrowed: they must live as long as the node. NULL: no
+ * memory. */
 struct node *node_integer(struct arena *a, uint32_t tag, int32_t value);
 struct node *node_long(struct arena *a, uint32_t tag, int64_t value);
 struct node *node_enum(struct arena *a, uint32_t tag, uint32_t value);
@@ -60,7 +61,8 @@ struct node *node_date_time_extended(struct arena *a, uint32_t tag, int64_t micr
 struct node *node_interval(struct arena *a, uint32_t tag, uint32_t seconds);
 struct node *node_structure(struct arena *a, uint32_t tag);
 
-/* Appends a child that has no parent yet. Accepts child == NULL (a maker that failed): RC_NO_MEMORY. */
+/* Appends a child that has no parent yet. Accepts child == NULL (a maker that failed):
+ * RC_NO_MEMORY. */
 rc_t node_append(struct node *parent, struct node *child);
 /* The first child with this tag, or NULL. Accepts any type of parent and NULL. */
 const struct node *node_child(const struct node *parent, uint32_t tag);
@@ -68,11 +70,13 @@ const struct node *node_child(const struct node *parent, uint32_t tag);
 bool node_has_bytes(const struct node *n);
 /* Same tags, types and values in the same order; not constant in time. NULL equals only NULL. */
 bool node_equal(const struct node *a, const struct node *b);
-/* The same, but the tags of the two tops may differ: an attribute has its own tag or Attribute Value. */
+/* The same, but the tags of the two tops may differ: an attribute has its own tag or Attribute
+ * Value. */
 bool node_value_equal(const struct node *a, const struct node *b);
 /* A deep copy; bytes are copied into the arena too. NULL when the arena is at its cap. */
 struct node *node_copy(struct arena *a, const struct node *n);
-/* A text of the tree for debugging: tags, types, lengths, numbers and enumerations. Never bytes or texts. */
+/* A text of the tree for debugging: tags, types, lengths, numbers and enumerations. Never bytes or
+ * texts. */
 rc_t node_print(const struct node *n, struct buf *out);
 
 #endif

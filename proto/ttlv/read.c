@@ -1,6 +1,6 @@
 /*
- * The strict reader. One pass; each item's header, length, padding and text are checked before a node
- * is made for it; structures must be consumed exactly by their children.
+ * The strict reader. One pass; each item's header, length, padding and text are checked before a
+ * node is made for it; structures must be consumed exactly by their children.
  */
 #include "proto/ttlv/read.h"
 
@@ -57,7 +57,10 @@ bool utf8_valid(struct bytes text)
                 return false;
             continue;
         }
-        size_t more = c >= 0xC2 && c <= 0xDF ? 1 : (c & 0xF0) == 0xE0 ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 0;
+        size_t more = c >= 0xC2 && c <= 0xDF   ? 1
+                      : (c & 0xF0) == 0xE0     ? 2
+                      : c >= 0xF0 && c <= 0xF4 ? 3
+                                               : 0;
         if (more == 0 || more > (size_t)(end - p))
             return false;
         /* The second byte decides on overlong forms, surrogates and values over U+10FFFF. */
@@ -173,7 +176,8 @@ static rc_t read_item(struct reader *r, const uint8_t **at, const uint8_t *end, 
     return RC_OK;
 }
 
-rc_t ttlv_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits, struct node **out)
+rc_t ttlv_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
+               struct node **out)
 {
     struct ttlv_limits defaults = TTLV_LIMITS_DEFAULT;
     struct reader r = {a, limits ? limits : &defaults, 0};

@@ -1,6 +1,6 @@
 /*
- * Writing of binary TTLV (KMIP 2.1, 10.1) to a buffer that wipes itself. Structures are begun, filled
- * and ended; the end patches the length in. What these calls write, ttlv_read() takes.
+ * Writing of binary TTLV (KMIP 2.1, 10.1) to a buffer that wipes itself. Structures are begun,
+ * filled and ended; the end patches the length in. What these calls write, ttlv_read() takes.
  */
 #ifndef PROTO_TTLV_WRITE_H
 #define PROTO_TTLV_WRITE_H
@@ -21,8 +21,8 @@ rc_t ttlv_write_date_time_extended(struct buf *out, uint32_t tag, int64_t micros
 rc_t ttlv_write_interval(struct buf *out, uint32_t tag, uint32_t seconds);
 /* Text, byte string or big integer by `type`. RC_TOO_LARGE over 32 bits. */
 rc_t ttlv_write_bytes(struct buf *out, uint32_t tag, uint8_t type, struct bytes value);
-/* A whole tree, with `tag` in place of the top's own if it is not 0. RC_BAD_LENGTH for a big integer
- * that is not a multiple of 8 bytes or empty. */
+/* A whole tree, with `tag` in place of the top's own if it is not 0. RC_BAD_LENGTH for a big
+ * integer that is not a multiple of 8 bytes or empty. */
 rc_t ttlv_write_node(struct buf *out, uint32_t tag, const struct node *n);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The seed corpus: messages of every operation in every version and attribute lists of every kind from
- * the tests' generator, whole and with one byte wrong. Small and made on demand, so no files are kept.
+ * The seed corpus: messages of every operation in every version and attribute lists of every kind
+ * from the tests' generator, whole and with one byte wrong. Small and made on demand, so no files
+ * are kept.
  */
 #include "proto/kmip/attr_json.h"
 #include "tests/fuzz/fuzz.h"
@@ -21,7 +22,8 @@ static void with_damage(struct fill *f, struct buf *b, corpus_fn *each, void *ar
     each(arg, bytes_of(b->data, fill_random(f, (uint32_t)b->len + 1)));
 }
 
-static void messages(struct fill *f, int target, const uint32_t *ops, size_t count, corpus_fn *each, void *arg)
+static void messages(struct fill *f, int target, const uint32_t *ops, size_t count, corpus_fn *each,
+                     void *arg)
 {
     AUTO_BUF b = BUF_EMPTY;
     rc_t rc = target == 2 ? kmip_response_write(&b, fill_response(f, ops, count))
@@ -39,6 +41,15 @@ static void attributes(struct fill *f, corpus_fn *each, void *arg)
     with_damage(f, &b, each, arg);
 }
 
+static void programs(struct fill *f, corpus_fn *each, void *arg)
+{
+    uint8_t program[400];
+    size_t len = 40 + fill_random(f, sizeof program - 40);
+    for (size_t i = 0; i < len; i++)
+        program[i] = (uint8_t)fill_random(f, 256);
+    each(arg, bytes_of(program, len));
+}
+
 void corpus_make(int target, void (*each)(void *arg, struct bytes seed), void *arg)
 {
     size_t count;
@@ -48,7 +59,9 @@ void corpus_make(int target, void (*each)(void *arg, struct bytes seed), void *a
             AUTO_ARENA a = ARENA_OF(16 << 20);
             struct fill f = {&a, kmip_versions[v], 1 + v * 1000 + i, (int)(i % 3), 0};
             uint32_t two[2] = {ops[i].value, KMIP_OP_QUERY};
-            if (target == 3)
+            if (target == 4)
+                programs(&f, each, arg);
+            else if (target == 3)
                 attributes(&f, each, arg);
             else if (kmip_enum_known(KMIP_TAG_OPERATION, ops[i].value, kmip_versions[v])) {
                 messages(&f, target, two, 1, each, arg);

@@ -4,13 +4,14 @@ check_PROGRAMS += tests/fuzz/seeds
 TESTS += tests/fuzz/seeds
 tests_fuzz_seeds_SOURCES = \
 	tests/fuzz/seeds.c tests/fuzz/corpus.c tests/fuzz/fuzz.h \
-	tests/fuzz/ttlv.c tests/fuzz/request.c tests/fuzz/response.c tests/fuzz/attr_json.c \
+	tests/fuzz/ttlv.c tests/fuzz/request.c tests/fuzz/response.c tests/fuzz/attr_json.c tests/fuzz/build.c \
 	tests/support/kmip_fill.c tests/support/kmip_fill.h
 tests_fuzz_seeds_LDADD = proto/libproto.a $(JANSSON_LIBS)
 
 if FUZZING
 FUZZ_FLAGS = -fsanitize=fuzzer
-noinst_PROGRAMS += tests/fuzz/fuzz_ttlv tests/fuzz/fuzz_request tests/fuzz/fuzz_response tests/fuzz/fuzz_attr_json
+noinst_PROGRAMS += tests/fuzz/fuzz_ttlv tests/fuzz/fuzz_request tests/fuzz/fuzz_response tests/fuzz/fuzz_attr_json \
+	tests/fuzz/fuzz_build
 tests_fuzz_fuzz_ttlv_SOURCES = tests/fuzz/ttlv.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_ttlv_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_ENTRY=fuzz_ttlv
 tests_fuzz_fuzz_ttlv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_FLAGS)
@@ -27,4 +28,9 @@ tests_fuzz_fuzz_attr_json_SOURCES = tests/fuzz/attr_json.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_attr_json_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_ENTRY=fuzz_attr_json
 tests_fuzz_fuzz_attr_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_attr_json_LDADD = proto/libproto.a $(JANSSON_LIBS)
+tests_fuzz_fuzz_build_SOURCES = tests/fuzz/build.c tests/fuzz/fuzz.h \
+	tests/support/kmip_fill.c tests/support/kmip_fill.h
+tests_fuzz_fuzz_build_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_ENTRY=fuzz_build
+tests_fuzz_fuzz_build_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_build_LDADD = proto/libproto.a $(JANSSON_LIBS)
 endif

@@ -31,7 +31,8 @@ static void look(struct arena *a, const struct kmip_request *rq)
             for (size_t k = 0; k < p->attributes.count; k++) {
                 const struct kmip_attribute *attr = &p->attributes.items[k];
                 PROMISE(kmip_attribute_check(attr, rq->version) == RC_OK);
-                PROMISE(attr->tag == KMIP_TAG_ATTRIBUTE || kmip_attr_name_1x(a, attr->tag, attr->vendor, attr->name).data);
+                PROMISE(attr->tag == KMIP_TAG_ATTRIBUTE ||
+                        kmip_attr_name_1x(a, attr->tag, attr->vendor, attr->name).data);
                 PROMISE(kmip_attributes_count(&p->attributes, attr->tag) > 0);
             }
             PROMISE(kmip_attributes_for_version(a, &p->attributes, V1_0, &seen) == RC_OK);

@@ -1,6 +1,6 @@
 /*
  * Runs all targets over the seed corpus (TAP), or writes it for libFuzzer: seeds -w DIRECTORY makes
- * DIRECTORY/ttlv, request, response, attr_json.
+ * DIRECTORY/ttlv, request, response, attr_json, build.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -11,8 +11,11 @@
 static const struct {
     const char *name;
     int (*run)(const uint8_t *data, size_t len);
-} targets[] = {
-    {"ttlv", fuzz_ttlv}, {"request", fuzz_request}, {"response", fuzz_response}, {"attr_json", fuzz_attr_json}};
+} targets[] = {{"ttlv", fuzz_ttlv},
+               {"request", fuzz_request},
+               {"response", fuzz_response},
+               {"attr_json", fuzz_attr_json},
+               {"build", fuzz_build}};
 
 enum { TARGETS = sizeof targets / sizeof targets[0] };
 
@@ -66,7 +69,8 @@ int main(int argc, char **argv)
             (void)mkdir(path, 0777);
         }
         corpus_make(t, writing ? save : run, &s);
-        printf("%s%d - fuzz target %s over %zu seeds\n", writing ? "# " : "ok ", t + 1, targets[t].name, s.count);
+        printf("%s%d - fuzz target %s over %zu seeds\n", writing ? "# " : "ok ", t + 1,
+               targets[t].name, s.count);
         fflush(stdout);
     }
     return EXIT_SUCCESS;

@@ -1,4 +1,5 @@
-/* Binary TTLV: what is read writes the same bytes; frame check, copy, compare and print go along. */
+/* Binary TTLV: what is read writes the same bytes; frame check, copy, compare and print go along.
+ */
 #include "tests/fuzz/fuzz.h"
 
 int fuzz_ttlv(const uint8_t *data, size_t len)

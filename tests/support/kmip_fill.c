@@ -13,7 +13,8 @@ uint32_t fill_random(struct fill *f, uint32_t below)
 
 static struct bytes some_text(struct fill *f)
 {
-    static const char *const texts[] = {"", "a", "key-1", "tape library 7", "\xC3\xA9\xE2\x82\xAC", "0123456789abcdef"};
+    static const char *const texts[] = {
+        "", "a", "key-1", "tape library 7", "\xC3\xA9\xE2\x82\xAC", "0123456789abcdef"};
     return bytes_str(texts[fill_random(f, 6)]);
 }
 
@@ -70,8 +71,9 @@ static struct node *some_node(struct fill *f, uint32_t tag, int depth)
     case 6:
         return node_big_integer(f->arena, tag, some_bytes(f, 8 + 8 * fill_random(f, 3)));
     case 7:
-        return f->version >= V2_0 ? node_date_time_extended(f->arena, tag, (int64_t)fill_random(f, 0) * 1001)
-                                  : node_date_time(f->arena, tag, fill_random(f, 0));
+        return f->version >= V2_0
+                   ? node_date_time_extended(f->arena, tag, (int64_t)fill_random(f, 0) * 1001)
+                   : node_date_time(f->arena, tag, fill_random(f, 0));
     case 8:
         return node_interval(f->arena, tag, fill_random(f, 0));
     default: {
@@ -98,13 +100,16 @@ static struct node *attribute_value(struct fill *f, const struct kmip_attr_info 
         struct kmip_context cx = {f->arena, f->version, NULL};
         struct node *n = NULL;
         void *typed = fill_struct(f, info->structure);
-        return typed && kmip_struct_node(&cx, info->structure, info->tag, typed, &n) == RC_OK ? n : NULL;
+        return typed && kmip_struct_node(&cx, info->structure, info->tag, typed, &n) == RC_OK
+                   ? n
+                   : NULL;
     }
     case TTLV_INTEGER:
-        return node_integer(f->arena, info->tag,
-                            (int32_t)(kmip_is_mask(info->tag)
-                                          ? fill_random(f, 0) & kmip_mask_known(info->tag, f->version)
-                                          : fill_random(f, 0)));
+        return node_integer(
+            f->arena, info->tag,
+            (int32_t)(kmip_is_mask(info->tag)
+                          ? fill_random(f, 0) & kmip_mask_known(info->tag, f->version)
+                          : fill_random(f, 0)));
     case TTLV_LONG_INTEGER:
         return node_long(f->arena, info->tag, (int64_t)fill_random(f, 0));
     case TTLV_ENUMERATION:
@@ -155,7 +160,8 @@ static void fill_refs(struct fill *f, struct kmip_attr_refs *refs, size_t count,
     for (size_t i = 0; refs->items && i < some.count && i < count; i++) {
         const struct kmip_attribute *from = &some.items[i];
         int32_t index = single && f->version < V2_0 && fill_random(f, 2) ? 3 : -1;
-        refs->items[refs->count++] = (struct kmip_attr_ref){from->tag, index, from->vendor, from->name};
+        refs->items[refs->count++] =
+            (struct kmip_attr_ref){from->tag, index, from->vendor, from->name};
     }
 }
 
@@ -236,12 +242,13 @@ static void fill_value(struct fill *f, const struct kmip_field *field, void *bas
     case KMIP_K_DATA:
         *(struct kmip_data *)member = KMIP_DATA(some_bytes(f, fill_random(f, 33)));
         if (f->version >= V2_0 && field->tag == KMIP_TAG_DATA && fill_random(f, 3) == 0)
-            *(struct kmip_data *)member =
-                (struct kmip_data){.type = TTLV_ENUMERATION, .enumeration = some_value(f, KMIP_TAG_DATA)};
+            *(struct kmip_data *)member = (struct kmip_data){
+                .type = TTLV_ENUMERATION, .enumeration = some_value(f, KMIP_TAG_DATA)};
         return;
     case KMIP_K_NODE:
     case KMIP_K_REST:
-        *(struct node **)member = some_node(f, field->kind == KMIP_K_REST ? 0x540007 : field->tag, 0);
+        *(struct node **)member =
+            some_node(f, field->kind == KMIP_K_REST ? 0x540007 : field->tag, 0);
         return;
     case KMIP_K_BOOL:
         *(struct kmip_number *)member = KMIP_NUMBER(fill_random(f, 2));

@@ -10,8 +10,8 @@
 struct fill {
     struct arena *arena;
     uint16_t version;
-    uint64_t state;  /* seed, not 0 */
-    int every;       /* 0: required fields only; 1: all fields; 2: by chance */
+    uint64_t state; /* seed, not 0 */
+    int every;      /* 0: required fields only; 1: all fields; 2: by chance */
     int depth;
 };
 

@@ -13,10 +13,14 @@ START_TEST(table_agrees_with_tags_and_structures)
         ck_assert(i == 0 || info[i - 1].tag < info[i].tag);
         ck_assert_ptr_eq(kmip_attr_info(info[i].tag), &info[i]);
         const struct kmip_entry *tag = kmip_tag(info[i].tag);
-        ck_assert_msg(tag && tag->since <= info[i].since && tag->until >= info[i].until, "%s", tag->text);
-        ck_assert_msg((info[i].type == TTLV_STRUCTURE) == (info[i].structure >= 0), "%s", tag->text);
-        ck_assert_msg((info[i].type == TTLV_ENUMERATION) <= (kmip_enum_of_tag(info[i].tag) != 0 ||
-                      info[i].tag == KMIP_TAG_OPAQUE_DATA_TYPE), "%s", tag->text);
+        ck_assert_msg(tag && tag->since <= info[i].since && tag->until >= info[i].until, "%s",
+                      tag->text);
+        ck_assert_msg((info[i].type == TTLV_STRUCTURE) == (info[i].structure >= 0), "%s",
+                      tag->text);
+        ck_assert_msg(
+            (info[i].type == TTLV_ENUMERATION) <=
+                (kmip_enum_of_tag(info[i].tag) != 0 || info[i].tag == KMIP_TAG_OPAQUE_DATA_TYPE),
+            "%s", tag->text);
         ck_assert((info[i].objects != 0) == (info[i].since < V2_0));
         ck_assert((info[i].objects_2x != 0) == (info[i].until >= V2_0));
         ck_assert_uint_eq(kmip_attr_by_text(bytes_str(tag->text), info[i].since), info[i].tag);
@@ -39,34 +43,52 @@ static const struct {
     {"empty", "420008 01 00000000", RC_BAD_ORDER},
     {"not a structure", "420008 07 00000000", RC_BAD_TYPE},
     {"no value", "420008 01 00000010" NAME("05", "5374617465 000000"), RC_BAD_ORDER},
-    {"name is a number", "420008 01 00000020 42000A 02 00000004 0000000100000000 "
-                         "42000B 05 00000004 0000000200000000", RC_BAD_TYPE},
-    {"unknown name", "420008 01 00000020" NAME("05", "5374617467 000000")
-                     "42000B 05 00000004 0000000200000000", RC_ATTR_UNSUPPORTED},
+    {"name is a number",
+     "420008 01 00000020 42000A 02 00000004 0000000100000000 "
+     "42000B 05 00000004 0000000200000000",
+     RC_BAD_TYPE},
+    {"unknown name",
+     "420008 01 00000020" NAME("05", "5374617467 000000") "42000B 05 00000004 0000000200000000",
+     RC_ATTR_UNSUPPORTED},
     {"empty name", "420008 01 00000018" NAME("00", "") "42000B 05 00000004 0000000200000000",
      RC_ATTR_UNSUPPORTED},
-    {"x- alone", "420008 01 00000020" NAME("02", "782D 000000000000")
-                 "42000B 05 00000004 0000000200000000", RC_ATTR_UNSUPPORTED},
-    {"State as integer", "420008 01 00000020" NAME("05", "5374617465 000000")
-                         "42000B 02 00000004 0000000200000000", RC_BAD_TYPE},
-    {"State 7", "420008 01 00000020" NAME("05", "5374617465 000000")
-                "42000B 05 00000004 0000000700000000", RC_BAD_VALUE},
-    {"negative index", "420008 01 00000030" NAME("05", "5374617465 000000")
-                       "420009 02 00000004 FFFFFFFF00000000 42000B 05 00000004 0000000200000000", RC_BAD_VALUE},
-    {"index is a text", "420008 01 00000028" NAME("05", "5374617465 000000")
-                        "420009 07 00000000 42000B 05 00000004 0000000200000000", RC_BAD_TYPE},
-    {"two values", "420008 01 00000030" NAME("05", "5374617465 000000") "42000B 05 00000004 0000000200000000"
-                   "42000B 05 00000004 0000000200000000", RC_BAD_ORDER},
-    {"value before name", "420008 01 00000020 42000B 05 00000004 0000000200000000"
-                          NAME("05", "5374617465 000000"), RC_BAD_ORDER},
-    {"extended date in x-a of 1.4", "420008 01 00000020" NAME("03", "782D61 0000000000")
-                                    "42000B 0B 00000008 0000000200000000", RC_BAD_TYPE},
-    {"State", "420008 01 00000020" NAME("05", "5374617465 000000")
-              "42000B 05 00000004 0000000200000000", RC_OK},
-    {"State with an index", "420008 01 00000030" NAME("05", "5374617465 000000")
-                            "420009 02 00000004 0000000000000000 42000B 05 00000004 0000000200000000", RC_OK},
-    {"x-a", "420008 01 00000020" NAME("03", "782D61 0000000000")
-            "42000B 05 00000004 0000000200000000", RC_OK},
+    {"x- alone",
+     "420008 01 00000020" NAME("02", "782D 000000000000") "42000B 05 00000004 0000000200000000",
+     RC_ATTR_UNSUPPORTED},
+    {"State as integer",
+     "420008 01 00000020" NAME("05", "5374617465 000000") "42000B 02 00000004 0000000200000000",
+     RC_BAD_TYPE},
+    {"State 7",
+     "420008 01 00000020" NAME("05", "5374617465 000000") "42000B 05 00000004 0000000700000000",
+     RC_BAD_VALUE},
+    {"negative index",
+     "420008 01 00000030" NAME("05", "5374617465 000000") "420009 02 00000004 FFFFFFFF00000000 "
+                                                          "42000B 05 00000004 0000000200000000",
+     RC_BAD_VALUE},
+    {"index is a text",
+     "420008 01 00000028" NAME(
+         "05", "5374617465 000000") "420009 07 00000000 42000B 05 00000004 0000000200000000",
+     RC_BAD_TYPE},
+    {"two values",
+     "420008 01 00000030" NAME("05", "5374617465 000000") "42000B 05 00000004 0000000200000000"
+                                                          "42000B 05 00000004 0000000200000000",
+     RC_BAD_ORDER},
+    {"value before name",
+     "420008 01 00000020 42000B 05 00000004 0000000200000000" NAME("05", "5374617465 000000"),
+     RC_BAD_ORDER},
+    {"extended date in x-a of 1.4",
+     "420008 01 00000020" NAME("03", "782D61 0000000000") "42000B 0B 00000008 0000000200000000",
+     RC_BAD_TYPE},
+    {"State",
+     "420008 01 00000020" NAME("05", "5374617465 000000") "42000B 05 00000004 0000000200000000",
+     RC_OK},
+    {"State with an index",
+     "420008 01 00000030" NAME("05", "5374617465 000000") "420009 02 00000004 0000000000000000 "
+                                                          "42000B 05 00000004 0000000200000000",
+     RC_OK},
+    {"x-a",
+     "420008 01 00000020" NAME("03", "782D61 0000000000") "42000B 05 00000004 0000000200000000",
+     RC_OK},
 };
 
 START_TEST(attributes_of_1x_are_read_strictly)
@@ -95,24 +117,37 @@ static const struct {
     {"an attribute of 1.x only", "42005D 07 00000000", RC_ATTR_UNSUPPORTED},
     {"extension tag", "540001 07 00000000", RC_ATTR_UNSUPPORTED},
     {"vendor attribute that is a text", "420008 07 00000000", RC_BAD_TYPE},
-    {"vendor attribute without vendor", "420008 01 00000010 42000A 07 00000001 6100000000000000", RC_BAD_ORDER},
-    {"vendor attribute without value", "420008 01 00000020 42009D 07 00000001 7800000000000000 "
-                                       "42000A 07 00000001 6100000000000000", RC_BAD_ORDER},
-    {"vendor with a blank", "420008 01 00000030 42009D 07 00000003 7820790000000000 "
-                            "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000", RC_BAD_VALUE},
-    {"vendor is a number", "420008 01 00000030 42009D 02 00000004 0000000700000000 "
-                           "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000", RC_BAD_TYPE},
-    {"no vendor attribute name", "420008 01 00000028 42009D 07 00000001 7800000000000000 "
-                                 "42000A 07 00000000 42000B 02 00000004 0000000700000000", RC_BAD_VALUE},
+    {"vendor attribute without vendor", "420008 01 00000010 42000A 07 00000001 6100000000000000",
+     RC_BAD_ORDER},
+    {"vendor attribute without value",
+     "420008 01 00000020 42009D 07 00000001 7800000000000000 "
+     "42000A 07 00000001 6100000000000000",
+     RC_BAD_ORDER},
+    {"vendor with a blank",
+     "420008 01 00000030 42009D 07 00000003 7820790000000000 "
+     "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000",
+     RC_BAD_VALUE},
+    {"vendor is a number",
+     "420008 01 00000030 42009D 02 00000004 0000000700000000 "
+     "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000",
+     RC_BAD_TYPE},
+    {"no vendor attribute name",
+     "420008 01 00000028 42009D 07 00000001 7800000000000000 "
+     "42000A 07 00000000 42000B 02 00000004 0000000700000000",
+     RC_BAD_VALUE},
     {"usage mask with an unknown bit", "42002C 02 00000004 4000000000000000", RC_BAD_VALUE},
     {"Name without type", "420053 01 00000010 420055 07 00000001 6100000000000000", RC_BAD_ORDER},
     {"State as text", "42008D 07 00000000", RC_BAD_TYPE},
     {"unique identifier as boolean", "420094 06 00000008 0000000000000001", RC_BAD_TYPE},
     {"unique identifier as integer", "420094 02 00000004 0000000100000000", RC_OK},
     {"unique identifier as enumeration", "420094 05 00000004 0000000100000000", RC_OK},
-    {"vendor attribute", "420008 01 00000030 42009D 07 00000003 41632E0000000000 "
-                         "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000", RC_OK},
-    {"Name", "420053 01 00000020 420055 07 00000001 6100000000000000 420054 05 00000004 0000000100000000", RC_OK},
+    {"vendor attribute",
+     "420008 01 00000030 42009D 07 00000003 41632E0000000000 "
+     "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000",
+     RC_OK},
+    {"Name",
+     "420053 01 00000020 420055 07 00000001 6100000000000000 420054 05 00000004 0000000100000000",
+     RC_OK},
 };
 
 START_TEST(attributes_of_2x_are_read_strictly)
@@ -141,10 +176,12 @@ START_TEST(both_forms_are_one_in_memory)
     kmip_attributes_add_name(&a, &in, bytes_str("key 1"), KMIP_NAME_UNINTERPRETED_TEXT_STRING);
     kmip_attributes_add_enum(&a, &in, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_AES);
     kmip_attributes_add_integer(&a, &in, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, 256);
-    kmip_attributes_add_integer(&a, &in, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_ENCRYPT | KMIP_USAGE_DECRYPT);
+    kmip_attributes_add_integer(&a, &in, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK,
+                                KMIP_USAGE_ENCRYPT | KMIP_USAGE_DECRYPT);
     kmip_attributes_add_date(&a, &in, KMIP_TAG_ACTIVATION_DATE, 1700000000);
     kmip_attributes_add_text(&a, &in, KMIP_TAG_OBJECT_GROUP, bytes_str("g"));
-    kmip_attributes_add_vendor(&a, &in, bytes_str("x"), bytes_str("Rack 4"), node_text(&a, 0, bytes_str("v")));
+    kmip_attributes_add_vendor(&a, &in, bytes_str("x"), bytes_str("Rack 4"),
+                               node_text(&a, 0, bytes_str("v")));
     kmip_attributes_add_vendor(&a, &in, bytes_str("y"), bytes_str("s"), node_integer(&a, 0, 7));
     for (int i = 0; i < 2; i++) {
         struct kmip_context cx = {&a, i ? V2_1 : V1_0, NULL};
@@ -169,8 +206,10 @@ START_TEST(both_forms_are_one_in_memory)
         ck_assert(bytes_equal(from[0].items[i].name, from[1].items[i].name));
         ck_assert(node_equal(from[0].items[i].value, from[1].items[i].value));
     }
-    ck_assert_ptr_nonnull(kmip_attributes_find_vendor(&from[0], bytes_str("x"), bytes_str("Rack 4"), 0));
-    ck_assert_ptr_null(kmip_attributes_find_vendor(&from[0], bytes_str("y"), bytes_str("Rack 4"), 0));
+    ck_assert_ptr_nonnull(
+        kmip_attributes_find_vendor(&from[0], bytes_str("x"), bytes_str("Rack 4"), 0));
+    ck_assert_ptr_null(
+        kmip_attributes_find_vendor(&from[0], bytes_str("y"), bytes_str("Rack 4"), 0));
     ck_assert_ptr_null(kmip_attributes_find(&from[0], KMIP_TAG_OBJECT_GROUP, 1));
     ck_assert_uint_eq(kmip_attributes_count(&from[0], KMIP_TAG_ATTRIBUTE), 2);
 }
@@ -180,32 +219,39 @@ START_TEST(a_version_sees_only_what_it_defines)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     struct kmip_attributes all = {0}, seen;
-    kmip_attributes_add_boolean(&a, &all, KMIP_TAG_SENSITIVE, true);                          /* 1.4 */
-    kmip_attributes_add_text(&a, &all, KMIP_TAG_OPERATION_POLICY_NAME, bytes_str("default")); /* 1.x */
-    kmip_attributes_add_enum(&a, &all, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_CHACHA20); /* 1.4 */
+    kmip_attributes_add_boolean(&a, &all, KMIP_TAG_SENSITIVE, true); /* 1.4 */
+    kmip_attributes_add_text(&a, &all, KMIP_TAG_OPERATION_POLICY_NAME,
+                             bytes_str("default")); /* 1.x */
+    kmip_attributes_add_enum(&a, &all, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM,
+                             KMIP_ALGORITHM_CHACHA20); /* 1.4 */
     kmip_attributes_add_integer(&a, &all, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK,
                                 KMIP_USAGE_ENCRYPT | KMIP_USAGE_EXPORT | KMIP_USAGE_UNRESTRICTED);
     kmip_attributes_add_vendor(&a, &all, bytes_str("Acme"), bytes_str("n"), node_integer(&a, 0, 1));
-    struct kmip_cryptographic_parameters cp = {.block_cipher_mode = KMIP_MODE_GCM, .tag_length = KMIP_NUMBER(16),
+    struct kmip_cryptographic_parameters cp = {.block_cipher_mode = KMIP_MODE_GCM,
+                                               .tag_length = KMIP_NUMBER(16),
                                                .salt_length = KMIP_NUMBER(4)};
     struct kmip_context cx = {&a, V2_1, NULL};
     struct node *n = NULL;
-    ck_assert_int_eq(kmip_struct_node(&cx, KMIP_S_cryptographic_parameters, KMIP_TAG_CRYPTOGRAPHIC_PARAMETERS,
-                                      &cp, &n), RC_OK);
+    ck_assert_int_eq(kmip_struct_node(&cx, KMIP_S_cryptographic_parameters,
+                                      KMIP_TAG_CRYPTOGRAPHIC_PARAMETERS, &cp, &n),
+                     RC_OK);
     kmip_attributes_add(&a, &all, n);
 
     ck_assert_int_eq(kmip_attributes_for_version(&a, &all, V1_0, &seen), RC_OK);
     ck_assert_uint_eq(seen.count, 3);
-    ck_assert_uint_eq(kmip_attributes_find(&seen, KMIP_TAG_CRYPTOGRAPHIC_PARAMETERS, 0)->value->count, 1);
-    ck_assert_int_eq(kmip_attributes_find(&seen, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, 0)->value->integer,
-                     KMIP_USAGE_ENCRYPT | KMIP_USAGE_EXPORT);
+    ck_assert_uint_eq(
+        kmip_attributes_find(&seen, KMIP_TAG_CRYPTOGRAPHIC_PARAMETERS, 0)->value->count, 1);
+    ck_assert_int_eq(
+        kmip_attributes_find(&seen, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, 0)->value->integer,
+        KMIP_USAGE_ENCRYPT | KMIP_USAGE_EXPORT);
     ck_assert_int_eq(kmip_attributes_for_version(&a, &all, V1_4, &seen), RC_OK);
     ck_assert_uint_eq(seen.count, 5);
     ck_assert_int_eq(kmip_attributes_for_version(&a, &all, V2_1, &seen), RC_OK);
     ck_assert_uint_eq(seen.count, 5);
     ck_assert_ptr_null(kmip_attributes_find(&seen, KMIP_TAG_OPERATION_POLICY_NAME, 0));
-    ck_assert_int_eq(kmip_attributes_find(&seen, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, 0)->value->integer,
-                     KMIP_USAGE_ENCRYPT | KMIP_USAGE_UNRESTRICTED);
+    ck_assert_int_eq(
+        kmip_attributes_find(&seen, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, 0)->value->integer,
+        KMIP_USAGE_ENCRYPT | KMIP_USAGE_UNRESTRICTED);
 }
 END_TEST
 
@@ -217,7 +263,8 @@ START_TEST(instances_get_their_index)
         kmip_attributes_add_text(&a, &list, KMIP_TAG_OBJECT_GROUP, bytes_str("g"));
     kmip_attributes_add_enum(&a, &list, KMIP_TAG_STATE, KMIP_STATE_ACTIVE);
     for (int i = 0; i < 2; i++)
-        kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("n"), node_integer(&a, 0, i));
+        kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("n"),
+                                   node_integer(&a, 0, i));
     kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("m"), node_integer(&a, 0, 9));
     kmip_attributes_number(&list);
     static const int want[] = {0, 1, 2, -1, 0, 1, 0};
@@ -238,8 +285,10 @@ START_TEST(names_and_limits)
     struct kmip_attributes list = {0};
     ck_assert_int_eq(kmip_attributes_add(&a, &list, NULL), RC_NO_MEMORY);
     ck_assert_int_eq(kmip_attributes_add_vendor(&a, &list, x, n, NULL), RC_NO_MEMORY);
-    ck_assert_int_eq(kmip_attributes_add(&none, &list, node_boolean(&a, KMIP_TAG_FRESH, true)), RC_NO_MEMORY);
-    ck_assert_int_eq(kmip_attribute_check(&(struct kmip_attribute){.tag = KMIP_TAG_STATE}, V1_0), RC_BAD_ORDER);
+    ck_assert_int_eq(kmip_attributes_add(&none, &list, node_boolean(&a, KMIP_TAG_FRESH, true)),
+                     RC_NO_MEMORY);
+    ck_assert_int_eq(kmip_attribute_check(&(struct kmip_attribute){.tag = KMIP_TAG_STATE}, V1_0),
+                     RC_BAD_ORDER);
 
     struct ttlv_limits tight = TTLV_LIMITS_DEFAULT;
     tight.attributes = 2;
@@ -292,14 +341,16 @@ START_TEST(references_and_names_without_meaning_are_kept_apart)
     AUTO_BUF b = BUF_EMPTY;
     struct kmip_context v1 = {&a, V1_0, NULL}, v2 = {&a, V2_0, NULL};
     struct kmip_attr_ref ref;
-    ck_assert_int_eq(attr_read_name(&v1, node_text(&a, 0x42000A, bytes_str("Comment")), &ref), RC_OK);
+    ck_assert_int_eq(attr_read_name(&v1, node_text(&a, 0x42000A, bytes_str("Comment")), &ref),
+                     RC_OK);
     ck_assert(ref.tag == 0 && bytes_is(ref.name, "Comment"));
     ck_assert_int_eq(attr_write_name(&b, &v1, &ref, true), RC_OK);
     ck_assert_uint_gt(b.len, 0);
     ck_assert_int_eq(attr_read_name(&v1, node_enum(&a, 0x42000A, 1), &ref), RC_BAD_TYPE);
     ck_assert_int_eq(attr_read_ref(&v2, node_enum(&a, 0x42013B, 0x42FFFF), &ref), RC_OK);
     ck_assert_uint_eq(ref.tag, 0);
-    ck_assert_int_eq(attr_read_ref(&v2, node_text(&a, 0x42013B, bytes_str("x")), &ref), RC_BAD_TYPE);
+    ck_assert_int_eq(attr_read_ref(&v2, node_text(&a, 0x42013B, bytes_str("x")), &ref),
+                     RC_BAD_TYPE);
     ck_assert_int_eq(attr_read_ref(&v2, node_structure(&a, 0x42013B), &ref), RC_BAD_ORDER);
     buf_clear(&b);
     struct kmip_attr_ref hidden = {KMIP_TAG_ATTRIBUTE, -1, bytes_str("Acme"), bytes_str("n")};

@@ -1,31 +1,65 @@
-/* Attributes as JSON: text that cannot be ours, the text people see, and the way back without loss. */
+/* Attributes as JSON: text that cannot be ours, the text people see, and the way back without loss.
+ */
 #include "tests/unit/proto/proto_tests.h"
 
 #include "proto/kmip/attr_json.h"
 #include "tests/support/kmip_fill.h"
 
 static const char *const foreign[] = {
-    "x", "[]", "1", "{", "{\"State\":}", "{\"State\":\"Active\",\"State\":\"Active\"}",
-    "{\"state\":\"Active\"}", "{\"State\":\"Activ\"}", "{\"State\":-1}", "{\"State\":4294967296}",
-    "{\"State\":[\"Active\"]}", "{\"State\":true}", "{\"Operation\":\"Get\"}", "{\"\":1}", "{\":n\":[]}",
-    "{\"x-\":[]}", "{\"x-n\":1}", "{\"x-n\":[1]}", "{\"x-n\":[{\"type\":\"Int\",\"value\":1}]}",
-    "{\"x-n\":[{\"type\":\"Integer\"}]}", "{\"x-n\":[{\"type\":\"Integer\",\"value\":2147483648}]}",
-    "{\"x-n\":[{\"type\":\"Boolean\",\"value\":1}]}", "{\"x-n\":[{\"type\":\"TextString\",\"value\":1}]}",
-    "{\"x-n\":[{\"type\":\"ByteString\",\"value\":\"0\"}]}", "{\"x-n\":[{\"type\":\"ByteString\",\"value\":\"0G\"}]}",
-    "{\"x-n\":[{\"type\":\"ByteString\",\"value\":7}]}", "{\"x-n\":[{\"type\":\"BigInteger\",\"value\":\"00\"}]}",
-    "{\"x-n\":[{\"type\":\"BigInteger\",\"value\":\"\"}]}", "{\"x-n\":[{\"type\":\"Interval\",\"value\":-1}]}",
-    "{\"x-n\":[{\"type\":\"Structure\",\"value\":{}}]}", "{\"x-n\":[{\"type\":\"Structure\",\"value\":[1]}]}",
+    "x",
+    "[]",
+    "1",
+    "{",
+    "{\"State\":}",
+    "{\"State\":\"Active\",\"State\":\"Active\"}",
+    "{\"state\":\"Active\"}",
+    "{\"State\":\"Activ\"}",
+    "{\"State\":-1}",
+    "{\"State\":4294967296}",
+    "{\"State\":[\"Active\"]}",
+    "{\"State\":true}",
+    "{\"Operation\":\"Get\"}",
+    "{\"\":1}",
+    "{\":n\":[]}",
+    "{\"x-\":[]}",
+    "{\"x-n\":1}",
+    "{\"x-n\":[1]}",
+    "{\"x-n\":[{\"type\":\"Int\",\"value\":1}]}",
+    "{\"x-n\":[{\"type\":\"Integer\"}]}",
+    "{\"x-n\":[{\"type\":\"Integer\",\"value\":2147483648}]}",
+    "{\"x-n\":[{\"type\":\"Boolean\",\"value\":1}]}",
+    "{\"x-n\":[{\"type\":\"TextString\",\"value\":1}]}",
+    "{\"x-n\":[{\"type\":\"ByteString\",\"value\":\"0\"}]}",
+    "{\"x-n\":[{\"type\":\"ByteString\",\"value\":\"0G\"}]}",
+    "{\"x-n\":[{\"type\":\"ByteString\",\"value\":7}]}",
+    "{\"x-n\":[{\"type\":\"BigInteger\",\"value\":\"00\"}]}",
+    "{\"x-n\":[{\"type\":\"BigInteger\",\"value\":\"\"}]}",
+    "{\"x-n\":[{\"type\":\"Interval\",\"value\":-1}]}",
+    "{\"x-n\":[{\"type\":\"Structure\",\"value\":{}}]}",
+    "{\"x-n\":[{\"type\":\"Structure\",\"value\":[1]}]}",
     "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"type\":\"Integer\",\"value\":1}]}]}",
-    "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"tag\":\"Nope\",\"type\":\"Integer\",\"value\":1}]}]}",
+    "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"tag\":\"Nope\",\"type\":\"Integer\",\"value\":"
+    "1}]}]}",
     "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"tag\":7,\"type\":\"Integer\",\"value\":1}]}]}",
-    "{\"ObjectGroup\":\"g\"}", "{\"ObjectGroup\":[7]}", "{\"ActivationDate\":\"2023-11-14\"}",
-    "{\"ActivationDate\":\"2023-11-14T22:13:20\"}", "{\"ActivationDate\":\"2023-11-14T22:13:20ZZ\"}",
-    "{\"ActivationDate\":\"2023-13-14T22:13:20Z\"}", "{\"ActivationDate\":\"2023-11-14T24:13:20Z\"}",
-    "{\"ActivationDate\":\"2023-11-1xT22:13:20Z\"}", "{\"ActivationDate\":false}",
-    "{\"CryptographicUsageMask\":[\"Fly\"]}", "{\"CryptographicUsageMask\":[-1]}",
-    "{\"CryptographicUsageMask\":[true]}", "{\"CryptographicLength\":\"128\"}", "{\"LeaseTime\":-5}",
-    "{\"Name\":[\"n\"]}", "{\"Name\":[{\"NameValue\":\"n\",\"Other\":1}]}", "{\"Name\":[{\"NameValue\":7}]}",
-    "{\"Name\":[{\"type\":\"Structure\",\"value\":7}]}", "{\"Sensitive\":0}",
+    "{\"ObjectGroup\":\"g\"}",
+    "{\"ObjectGroup\":[7]}",
+    "{\"ActivationDate\":\"2023-11-14\"}",
+    "{\"ActivationDate\":\"2023-11-14T22:13:20\"}",
+    "{\"ActivationDate\":\"2023-11-14T22:13:20ZZ\"}",
+    "{\"ActivationDate\":\"2023-13-14T22:13:20Z\"}",
+    "{\"ActivationDate\":\"2023-11-14T24:13:20Z\"}",
+    "{\"ActivationDate\":\"2023-11-1xT22:13:20Z\"}",
+    "{\"ActivationDate\":false}",
+    "{\"CryptographicUsageMask\":[\"Fly\"]}",
+    "{\"CryptographicUsageMask\":[-1]}",
+    "{\"CryptographicUsageMask\":[true]}",
+    "{\"CryptographicLength\":\"128\"}",
+    "{\"LeaseTime\":-5}",
+    "{\"Name\":[\"n\"]}",
+    "{\"Name\":[{\"NameValue\":\"n\",\"Other\":1}]}",
+    "{\"Name\":[{\"NameValue\":7}]}",
+    "{\"Name\":[{\"type\":\"Structure\",\"value\":7}]}",
+    "{\"Sensitive\":0}",
 };
 
 START_TEST(foreign_text_is_refused)
@@ -44,7 +78,8 @@ START_TEST(deep_text_is_refused)
     struct kmip_attributes list;
     buf_add_str(&b, "{\"x-n\":[");
     for (int i = 0; i < 60; i++)
-        buf_add_str(&b, i ? "{\"tag\":5505025,\"type\":\"Structure\",\"value\":[" : "{\"type\":\"Structure\",\"value\":[");
+        buf_add_str(&b, i ? "{\"tag\":5505025,\"type\":\"Structure\",\"value\":["
+                          : "{\"type\":\"Structure\",\"value\":[");
     for (int i = 0; i < 60; i++)
         buf_add_str(&b, "]}");
     buf_add_str(&b, "]}");
@@ -64,15 +99,20 @@ START_TEST(people_can_read_it)
     kmip_attributes_add_enum(&a, &list, KMIP_TAG_STATE, KMIP_STATE_ACTIVE);
     kmip_attributes_add_integer(&a, &list, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, 12);
     kmip_attributes_add_date(&a, &list, KMIP_TAG_ACTIVATION_DATE, 1700000000);
-    kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("Batch"), node_integer(&a, 0, 7));
-    kmip_attributes_add_vendor(&a, &list, bytes_str("Acme"), bytes_str("k"), node_bytes(&a, 0, bytes_str("\x01\xFE")));
+    kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("Batch"),
+                               node_integer(&a, 0, 7));
+    kmip_attributes_add_vendor(&a, &list, bytes_str("Acme"), bytes_str("k"),
+                               node_bytes(&a, 0, bytes_str("\x01\xFE")));
     ck_assert_int_eq(attr_json_write(&list, &b), RC_OK);
     ck_assert_msg(bytes_is(buf_view(&b),
-        "{\"ContactInformation\":\"Ann\",\"ObjectGroup\":[\"g\",\"h\"],"
-        "\"Name\":[{\"NameValue\":\"key\",\"NameType\":\"UninterpretedTextString\"}],\"State\":\"Active\","
-        "\"CryptographicUsageMask\":[\"Encrypt\",\"Decrypt\"],\"ActivationDate\":\"2023-11-14T22:13:20Z\","
-        "\"x-Batch\":[{\"type\":\"Integer\",\"value\":7}],"
-        "\"Acme:k\":[{\"type\":\"ByteString\",\"value\":\"01fe\"}]}"), "%.*s", (int)b.len, (char *)b.data);
+                           "{\"ContactInformation\":\"Ann\",\"ObjectGroup\":[\"g\",\"h\"],"
+                           "\"Name\":[{\"NameValue\":\"key\",\"NameType\":"
+                           "\"UninterpretedTextString\"}],\"State\":\"Active\","
+                           "\"CryptographicUsageMask\":[\"Encrypt\",\"Decrypt\"],"
+                           "\"ActivationDate\":\"2023-11-14T22:13:20Z\","
+                           "\"x-Batch\":[{\"type\":\"Integer\",\"value\":7}],"
+                           "\"Acme:k\":[{\"type\":\"ByteString\",\"value\":\"01fe\"}]}"),
+                  "%.*s", (int)b.len, (char *)b.data);
     buf_clear(&b);
     ck_assert_int_eq(attr_json_value(list.items[6].value, &b), RC_OK);
     ck_assert(bytes_is(buf_view(&b), "\"2023-11-14T22:13:20Z\""));
@@ -85,8 +125,20 @@ START_TEST(people_can_read_it)
 }
 END_TEST
 
-static const int64_t dates[] = {0, -1, 1, 951782400, 951868799, 4102444800, -62135596800, 253402300799,
-                                253402300800, -62167219201, INT64_MAX, INT64_MIN, 68169600, -2203891200};
+static const int64_t dates[] = {0,
+                                -1,
+                                1,
+                                951782400,
+                                951868799,
+                                4102444800,
+                                -62135596800,
+                                253402300799,
+                                253402300800,
+                                -62167219201,
+                                INT64_MAX,
+                                INT64_MIN,
+                                68169600,
+                                -2203891200};
 
 START_TEST(dates_keep_their_second)
 {
@@ -145,17 +197,20 @@ START_TEST(odd_values_come_back_whole)
     AUTO_ARENA a = ARENA_OF(1 << 20);
     AUTO_BUF b = BUF_EMPTY;
     struct kmip_attributes list = {0}, back;
-    struct node *name = node_structure(&a, KMIP_TAG_NAME); /* type before value: not the table's order */
+    struct node *name =
+        node_structure(&a, KMIP_TAG_NAME); /* type before value: not the table's order */
     node_append(name, node_enum(&a, KMIP_TAG_NAME_TYPE, 77));
     node_append(name, node_text(&a, KMIP_TAG_NAME_VALUE, bytes_str("n")));
     kmip_attributes_add(&a, &list, name);
     kmip_attributes_add_enum(&a, &list, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, 0x80000001);
     kmip_attributes_add_integer(&a, &list, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, (int32_t)0xC0000001);
-    kmip_attributes_add(&a, &list, node_boolean(&a, KMIP_TAG_STATE, true)); /* another type than the table's */
+    kmip_attributes_add(&a, &list,
+                        node_boolean(&a, KMIP_TAG_STATE, true)); /* another type than the table's */
     ck_assert_int_eq(attr_json_write(&list, &b), RC_OK);
     ck_assert_int_eq(attr_json_read(&a, buf_view(&b), &back), RC_OK);
     ck_assert(same_list(&list, &back));
-    kmip_attributes_add_enum(&a, &list, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, 3); /* two of a single one */
+    kmip_attributes_add_enum(&a, &list, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM,
+                             3); /* two of a single one */
     ck_assert_int_eq(attr_json_write(&list, &b), RC_BAD_VALUE);
     list = (struct kmip_attributes){0};
     kmip_attributes_add_enum(&a, &list, KMIP_TAG_OPERATION, 3); /* not an attribute */
@@ -165,7 +220,8 @@ START_TEST(odd_values_come_back_whole)
     ck_assert_int_eq(attr_json_write(&list, &b), RC_BAD_VALUE);
     AUTO_ARENA none = ARENA_OF(0);
     ck_assert_int_eq(attr_json_read(&none, bytes_str("{\"x-n\":[]}"), &back), RC_NO_MEMORY);
-    ck_assert_int_eq(attr_json_read(&none, bytes_str("{\"State\":\"Active\"}"), &back), RC_NO_MEMORY);
+    ck_assert_int_eq(attr_json_read(&none, bytes_str("{\"State\":\"Active\"}"), &back),
+                     RC_NO_MEMORY);
 }
 END_TEST
 

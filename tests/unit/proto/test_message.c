@@ -1,4 +1,5 @@
-/* Whole messages: damaged ones, items that fail alone, extensions, and every operation in every version. */
+/* Whole messages: damaged ones, items that fail alone, extensions, and every operation in every
+ * version. */
 #include "tests/unit/proto/proto_tests.h"
 
 #include "tests/support/kmip_fill.h"
@@ -53,7 +54,8 @@ END_TEST
 
 /* Header and items as text: what stands between is put together by build(). */
 #define PV(major, minor)                                                                           \
-    "420069 01 00000020 42006A 02 00000004 000000" major "00000000 42006B 02 00000004 000000" minor "00000000"
+    "420069 01 00000020 42006A 02 00000004 000000" major                                           \
+    "00000000 42006B 02 00000004 000000" minor "00000000"
 #define COUNT(n) "42000D 02 00000004 000000" n "00000000"
 #define OP(n)    "42005C 05 00000004 000000" n "00000000"
 #define EMPTY    "420079 01 00000000"
@@ -69,7 +71,8 @@ static const struct {
     {"header is not a structure", "420077 02 00000004 0000000100000000", RC_BAD_MESSAGE, 0},
     {"empty header", "420077 01 00000000" ITEM("18"), RC_BAD_MESSAGE, 0},
     {"no batch count", "420077 01 00000028" PV("01", "04") ITEM("18"), RC_BAD_ORDER, 0},
-    {"version not first", "420077 01 00000038" COUNT("01") PV("01", "04") ITEM("18"), RC_BAD_MESSAGE, 0},
+    {"version not first", "420077 01 00000038" COUNT("01") PV("01", "04") ITEM("18"),
+     RC_BAD_MESSAGE, 0},
     {"version 3.0", "420077 01 00000038" PV("03", "00") COUNT("01") ITEM("18"), RC_BAD_VERSION, 0},
     {"version 1.5", "420077 01 00000038" PV("01", "05") COUNT("01") ITEM("18"), RC_BAD_VERSION, 0},
     {"version 0.0", "420077 01 00000038" PV("00", "00") COUNT("01") ITEM("18"), RC_BAD_VERSION, 0},
@@ -79,21 +82,25 @@ static const struct {
     {"something after the items", HEADER14 ITEM("18") "420008 01 00000000", RC_BAD_MESSAGE, 0},
     {"item without operation", HEADER14 "42000F 01 00000008" EMPTY, RC_BAD_ORDER, 0},
     {"item without payload", HEADER14 "42000F 01 00000010" OP("18"), RC_BAD_ORDER, 0},
-    {"payload is a text", HEADER14 "42000F 01 00000018" OP("18") "420079 07 00000000", RC_BAD_TYPE, 0},
+    {"payload is a text", HEADER14 "42000F 01 00000018" OP("18") "420079 07 00000000", RC_BAD_TYPE,
+     0},
     {"item is a text", HEADER14 "42000F 07 00000000", RC_BAD_TYPE, 0},
     {"unknown operation", HEADER14 ITEM("99"), RC_OK, RC_OP_UNSUPPORTED},
     {"operation of 2.0 in 1.4", HEADER14 ITEM("2D"), RC_OK, RC_OP_UNSUPPORTED},
     {"payload lacks a field", HEADER14 ITEM("18"), RC_OK, RC_BAD_ORDER},
-    {"ephemeral in 1.4", HEADER14 "42000F 01 00000028" OP("0A") "420154 06 00000008 0000000000000001" EMPTY,
+    {"ephemeral in 1.4",
+     HEADER14 "42000F 01 00000028" OP("0A") "420154 06 00000008 0000000000000001" EMPTY,
      RC_BAD_ORDER, 0},
     {"extension that is not critical",
      HEADER14 "42000F 01 00000048" OP("0A") EMPTY
-              "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 0000000000000000 "
-              "42009C 01 00000000", RC_OK, RC_OK},
+     "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 0000000000000000 "
+     "42009C 01 00000000",
+     RC_OK, RC_OK},
     {"critical extension",
      HEADER14 "42000F 01 00000048" OP("0A") EMPTY
-              "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 0000000000000001 "
-              "42009C 01 00000000", RC_OK, RC_CRITICAL_EXTENSION},
+     "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 0000000000000001 "
+     "42009C 01 00000000",
+     RC_OK, RC_CRITICAL_EXTENSION},
     {"Get without fields", HEADER14 ITEM("0A"), RC_OK, RC_OK},
 };
 
@@ -117,7 +124,8 @@ START_TEST(messages_are_taken_as_the_table_says)
     ck_assert_ptr_nonnull(rq);
     if (rc != RC_OK)
         return;
-    ck_assert_msg(rq->item_rc[0] == messages[_i].item, "%s: %s", messages[_i].why, rc_name(rq->item_rc[0]));
+    ck_assert_msg(rq->item_rc[0] == messages[_i].item, "%s: %s", messages[_i].why,
+                  rc_name(rq->item_rc[0]));
     ck_assert((rq->items[0].payload != NULL) == (messages[_i].item == RC_OK));
 }
 END_TEST
@@ -126,12 +134,14 @@ START_TEST(refused_version_is_told)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     struct kmip_request *rq = NULL;
-    struct bytes in = message(&a, "00420078", "420077 01 00000038" PV("03", "07") COUNT("01") ITEM("18"));
+    struct bytes in =
+        message(&a, "00420078", "420077 01 00000038" PV("03", "07") COUNT("01") ITEM("18"));
     ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_BAD_VERSION);
     ck_assert_uint_eq(rq->version, 0x0307);
     in = message(&a, "0042007B", HEADER14 ITEM("18"));
     ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_BAD_MESSAGE);
-    ck_assert_int_eq(kmip_response_read(&a, in, NULL, &(struct kmip_response *){NULL}), RC_BAD_MESSAGE);
+    ck_assert_int_eq(kmip_response_read(&a, in, NULL, &(struct kmip_response *){NULL}),
+                     RC_BAD_MESSAGE);
 }
 END_TEST
 
@@ -139,8 +149,9 @@ START_TEST(one_bad_item_leaves_the_others_whole)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     struct kmip_request *rq = NULL;
-    struct bytes in = message(&a, "00420078", "420077 01 00000038" PV("02", "00") COUNT("03")
-                                  ITEM("0A") ITEM("18") ITEM("0A"));
+    struct bytes in =
+        message(&a, "00420078",
+                "420077 01 00000038" PV("02", "00") COUNT("03") ITEM("0A") ITEM("18") ITEM("0A"));
     ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_OK);
     ck_assert_int_eq(rq->item_rc[0], RC_OK);
     ck_assert_int_eq(rq->item_rc[1], RC_BAD_ORDER);

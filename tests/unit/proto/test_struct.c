@@ -1,6 +1,7 @@
 /*
- * Every structure and payload in every version: what is written is read back and writes the same bytes;
- * nothing of a newer version reaches an older one; missing, repeated and misplaced fields are refused.
+ * Every structure and payload in every version: what is written is read back and writes the same
+ * bytes; nothing of a newer version reaches an older one; missing, repeated and misplaced fields
+ * are refused.
  */
 #include "tests/unit/proto/proto_tests.h"
 
@@ -38,7 +39,8 @@ START_TEST(structures_go_round_in_every_version)
             rc = kmip_struct_read(&cx, id, n, &out);
             ck_assert_msg(rc == RC_OK, "%s %x read: %s", name, version, rc_name(rc));
             ck_assert_int_eq(kmip_struct_write(&second, &cx, id, 0x540000, out), RC_OK);
-            ck_assert_msg(bytes_equal(buf_view(&first), buf_view(&second)), "%s %x differs", name, version);
+            ck_assert_msg(bytes_equal(buf_view(&first), buf_view(&second)), "%s %x differs", name,
+                          version);
         }
     }
 }
@@ -49,7 +51,8 @@ static void only_known(const struct node *n, uint16_t version, const char *name)
 {
     if (n->tag >> 16 == 0x54 || n->tag == KMIP_TAG_VENDOR_EXTENSION)
         return;
-    ck_assert_msg(kmip_tag_known(n->tag, version), "%s: %s in %x", name, kmip_tag_name(n->tag), version);
+    ck_assert_msg(kmip_tag_known(n->tag, version), "%s: %s in %x", name, kmip_tag_name(n->tag),
+                  version);
     ck_assert(kmip_type_known(n->type, version));
     if (n->type == TTLV_ENUMERATION && kmip_enum_of_tag(n->tag))
         ck_assert_msg(kmip_value_ok(n->tag, n->enumeration, version), "%s: %s %u in %x", name,
@@ -71,24 +74,28 @@ START_TEST(nothing_newer_reaches_an_older_version)
             AUTO_ARENA a = ARENA_OF(1 << 24);
             AUTO_BUF b = BUF_EMPTY;
             /* from each other version in turn */
-            struct fill f = {&a, kmip_versions[seed % KMIP_VERSION_COUNT], (uint64_t)seed * 104729, 1 + seed % 2, 0};
+            struct fill f = {&a, kmip_versions[seed % KMIP_VERSION_COUNT], (uint64_t)seed * 104729,
+                             1 + seed % 2, 0};
             struct kmip_context cx = {&a, version, NULL};
-            if (!in_version(id, version) || !in_version(id, f.version) || id == KMIP_S_request_item ||
-                id == KMIP_S_response_item || id == KMIP_S_pkcs11_response)
+            if (!in_version(id, version) || !in_version(id, f.version) ||
+                id == KMIP_S_request_item || id == KMIP_S_response_item ||
+                id == KMIP_S_pkcs11_response)
                 continue;
             const char *name = kmip_struct(id)->name;
             void *in = fill_struct(&f, id), *out = NULL;
             struct node *n = NULL;
             rc_t rc = kmip_struct_write(&b, &cx, id, KMIP_TAG_RESPONSE_PAYLOAD, in);
             if (rc != RC_OK) {
-                ck_assert_msg(rc == RC_BAD_VALUE || rc == RC_MISSING_DATA, "%s: %s", name, rc_name(rc));
+                ck_assert_msg(rc == RC_BAD_VALUE || rc == RC_MISSING_DATA, "%s: %s", name,
+                              rc_name(rc));
                 continue;
             }
             written++;
             ck_assert_int_eq(ttlv_read(&a, buf_view(&b), NULL, &n), RC_OK);
             only_known(n, version, name);
             rc = kmip_struct_read(&cx, id, n, &out);
-            ck_assert_msg(rc == RC_OK, "%s from %x in %x: %s", name, f.version, version, rc_name(rc));
+            ck_assert_msg(rc == RC_OK, "%s from %x in %x: %s", name, f.version, version,
+                          rc_name(rc));
         }
     }
     ck_assert_int_gt(written, 300);
@@ -117,9 +124,10 @@ END_TEST
 /* A structure's fields taken away, doubled and put last, one at a time. */
 START_TEST(order_and_multiplicity_are_strict)
 {
-    static const int ids[] = {KMIP_S_get_request, KMIP_S_create_request, KMIP_S_query_response,
-                              KMIP_S_key_block, KMIP_S_register_request, KMIP_S_cryptographic_parameters,
-                              KMIP_S_locate_request, KMIP_S_delete_attribute_request,
+    static const int ids[] = {KMIP_S_get_request,       KMIP_S_create_request,
+                              KMIP_S_query_response,    KMIP_S_key_block,
+                              KMIP_S_register_request,  KMIP_S_cryptographic_parameters,
+                              KMIP_S_locate_request,    KMIP_S_delete_attribute_request,
                               KMIP_S_message_extension, KMIP_S_discover_versions};
     int refused = 0;
     for (int v = 0; v < KMIP_VERSION_COUNT; v++) {
@@ -131,21 +139,24 @@ START_TEST(order_and_multiplicity_are_strict)
                 continue;
             struct node *n = NULL;
             void *out = NULL;
-            ck_assert_int_eq(kmip_struct_node(&cx, ids[k], 0x540000, fill_struct(&f, ids[k]), &n), RC_OK);
+            ck_assert_int_eq(kmip_struct_node(&cx, ids[k], 0x540000, fill_struct(&f, ids[k]), &n),
+                             RC_OK);
             /* An item nobody knows, last. */
             struct node *more = node_copy(&a, n);
             node_append(more, node_boolean(&a, 0x540001, true));
             ck_assert_int_eq(kmip_struct_read(&cx, ids[k], more, &out), RC_BAD_ORDER);
             for (const struct node *c = n->first; c; c = c->next) {
                 const struct kmip_struct *s = kmip_struct(ids[k]);
-                struct node *without = node_structure(&a, n->tag), *wrong = node_structure(&a, n->tag);
+                struct node *without = node_structure(&a, n->tag),
+                            *wrong = node_structure(&a, n->tag);
                 for (const struct node *x = n->first; x; x = x->next) {
                     if (x != c)
                         node_append(without, node_copy(&a, x));
                     struct node *copy = node_copy(&a, x);
                     if (x == c) { /* another type in its place */
-                        struct node *other = x->type == TTLV_BOOLEAN ? node_long(&a, x->tag, 1)
-                                                                     : node_boolean(&a, x->tag, true);
+                        struct node *other = x->type == TTLV_BOOLEAN
+                                                 ? node_long(&a, x->tag, 1)
+                                                 : node_boolean(&a, x->tag, true);
                         copy = other;
                     }
                     node_append(wrong, copy);
@@ -159,7 +170,8 @@ START_TEST(order_and_multiplicity_are_strict)
                     }
                 rc_t rc = kmip_struct_read(&cx, ids[k], without, &out);
                 if (required)
-                    ck_assert_msg(rc == RC_BAD_ORDER, "%s %s %s", s->name, kmip_tag_name(c->tag), rc_name(rc));
+                    ck_assert_msg(rc == RC_BAD_ORDER, "%s %s %s", s->name, kmip_tag_name(c->tag),
+                                  rc_name(rc));
                 if (!free_type)
                     ck_assert_int_ne(kmip_struct_read(&cx, ids[k], wrong, &out), RC_OK);
                 if (!many) { /* twice */
@@ -189,8 +201,10 @@ START_TEST(objects_map_to_tags_and_back)
         AUTO_ARENA a = ARENA_OF(1 << 22);
         struct fill f = {&a, kmip_versions[v], 5, 1, 0};
         for (size_t i = 0; i < count; i++) {
-            struct kmip_object o = {.type = types[i].value, .any = fill_struct(&f, kmip_object_struct(types[i].value))};
-            bool keyed = o.type != KMIP_OBJECT_CERTIFICATE && o.type != KMIP_OBJECT_CERTIFICATE_REQUEST &&
+            struct kmip_object o = {.type = types[i].value,
+                                    .any = fill_struct(&f, kmip_object_struct(types[i].value))};
+            bool keyed = o.type != KMIP_OBJECT_CERTIFICATE &&
+                         o.type != KMIP_OBJECT_CERTIFICATE_REQUEST &&
                          o.type != KMIP_OBJECT_OPAQUE_OBJECT && o.type != KMIP_OBJECT_TEMPLATE;
             if (in_version(kmip_object_struct(o.type), f.version))
                 ck_assert(keyed == (kmip_object_key_block(&o) != NULL));
@@ -199,30 +213,38 @@ START_TEST(objects_map_to_tags_and_back)
 }
 END_TEST
 
-/* Numbers that do not fit their type and structures without their required fields are not written. */
+/* Numbers that do not fit their type and structures without their required fields are not written.
+ */
 START_TEST(writer_refuses_what_cannot_be_said)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     AUTO_BUF b = BUF_EMPTY;
     struct kmip_context cx = {&a, V1_4, NULL};
     struct kmip_locate_request locate = {.maximum_items = KMIP_NUMBER((int64_t)INT32_MAX + 1)};
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_locate_request, 0x540000, &locate), RC_INVALID_FIELD);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_locate_request, 0x540000, &locate),
+                     RC_INVALID_FIELD);
     struct kmip_rng_retrieve_request rng = {.data_length = KMIP_NUMBER((int64_t)INT32_MIN - 1)};
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_rng_retrieve_request, 0x540000, &rng), RC_INVALID_FIELD);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_rng_retrieve_request, 0x540000, &rng),
+                     RC_INVALID_FIELD);
     struct kmip_get_response get = {.object_type = KMIP_OBJECT_SYMMETRIC_KEY};
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_get_response, 0x540000, &get), RC_MISSING_DATA);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_get_response, 0x540000, &get),
+                     RC_MISSING_DATA);
     get.unique_identifier = (struct kmip_uid){.type = TTLV_ENUMERATION, .enumeration = 1};
     ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_get_response, 0x540000, &get), RC_BAD_VALUE);
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_get_response, 0x540000, NULL), RC_MISSING_DATA);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_get_response, 0x540000, NULL),
+                     RC_MISSING_DATA);
     ck_assert_int_eq(kmip_struct_write(&b, &cx, -1, 0x540000, &get), RC_MISSING_DATA);
     struct kmip_key_value empty = {0};
     struct kmip_key_block block = {.key_format_type = KMIP_FORMAT_RAW, .key_value = &empty};
     buf_clear(&b);
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_key_block, 0x540000, &block), RC_MISSING_DATA);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_key_block, 0x540000, &block),
+                     RC_MISSING_DATA);
     struct kmip_credential credential = {.type = 77, .value = &empty};
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_credential, 0x540000, &credential), RC_BAD_VALUE);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_credential, 0x540000, &credential),
+                     RC_BAD_VALUE);
     struct kmip_query_request none = {0};
-    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_query_request, 0x540000, &none), RC_MISSING_DATA);
+    ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_query_request, 0x540000, &none),
+                     RC_MISSING_DATA);
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /*
- * The tables against the OASIS texts, both ways: each entry of each version's tables is found in ours in
- * that version, and ours claim no version in which OASIS has no such entry.
+ * The tables against the OASIS texts, both ways: each entry of each version's tables is found in
+ * ours in that version, and ours claim no version in which OASIS has no such entry.
  */
 #include "tests/unit/proto/proto_tests.h"
 
@@ -71,8 +71,9 @@ static void load(void)
         char kind[8], table[100];
         if (line[0] == '#')
             continue;
-        ck_assert_msg(sscanf(line, "%d.%d\t%7[^\t]\t%99[^\t]\t%119[^\t]\t%x", &major, &minor, kind, table,
-                             x->name, &x->value) == 6, "%s", line);
+        ck_assert_msg(sscanf(line, "%d.%d\t%7[^\t]\t%99[^\t]\t%119[^\t]\t%x", &major, &minor, kind,
+                             table, x->name, &x->value) == 6,
+                      "%s", line);
         x->version = (uint16_t)(major << 8 | minor);
         x->kind = kind[0];
         x->tag = x->kind == 't' ? 0 : tag_by_text(table);
@@ -111,9 +112,10 @@ START_TEST(each_oasis_entry_is_ours_in_that_version)
         const struct fact *x = &facts[i];
         const struct kmip_entry *e = ours(x);
         ck_assert_msg(e, "%x: %c %s %08x is missing", x->version, x->kind, x->name, x->value);
-        ck_assert_msg(e->since <= x->version && x->version <= e->until, "%x: %s: wrong versions", x->version,
-                      x->name);
-        ck_assert_msg(same_name(e->text, x->name), "%x: %s is %s here", x->version, x->name, e->text);
+        ck_assert_msg(e->since <= x->version && x->version <= e->until, "%x: %s: wrong versions",
+                      x->version, x->name);
+        ck_assert_msg(same_name(e->text, x->name), "%x: %s is %s here", x->version, x->name,
+                      e->text);
     }
 }
 END_TEST
@@ -125,9 +127,10 @@ static void backed(char kind, uint32_t tag, const struct kmip_entry *e)
             continue;
         bool found = false;
         for (size_t i = 0; i < fact_count && !found; i++)
-            found = facts[i].version == kmip_versions[v] && facts[i].kind == kind && facts[i].tag == tag &&
-                    facts[i].value == e->value;
-        ck_assert_msg(found, "%x: %s %08x is not in the OASIS table", kmip_versions[v], e->text, e->value);
+            found = facts[i].version == kmip_versions[v] && facts[i].kind == kind &&
+                    facts[i].tag == tag && facts[i].value == e->value;
+        ck_assert_msg(found, "%x: %s %08x is not in the OASIS table", kmip_versions[v], e->text,
+                      e->value);
     }
 }
 
@@ -192,14 +195,16 @@ START_TEST(unknown_numbers_have_no_entry)
     ck_assert_uint_eq(kmip_tag_by_name(bytes_str("Activation")), 0);
     ck_assert(!kmip_is_mask(KMIP_TAG_OPERATION) && kmip_is_mask(KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK));
     ck_assert_uint_eq(kmip_mask_known(KMIP_TAG_OPERATION, V2_1), 0);
-    ck_assert_uint_eq(kmip_enum_of_tag(KMIP_TAG_MASK_GENERATOR_HASHING_ALGORITHM), KMIP_TAG_HASHING_ALGORITHM);
+    ck_assert_uint_eq(kmip_enum_of_tag(KMIP_TAG_MASK_GENERATOR_HASHING_ALGORITHM),
+                      KMIP_TAG_HASHING_ALGORITHM);
     ck_assert_uint_eq(kmip_enum_of_tag(KMIP_TAG_NAME), 0);
     ck_assert_str_eq(kmip_operation_text(KMIP_OP_GET_ATTRIBUTES), "Get Attributes");
     ck_assert_str_eq(kmip_operation_text(12345), "Unknown");
     uint8_t type;
     ck_assert(kmip_type_by_name(bytes_str("TextString"), &type) && type == TTLV_TEXT_STRING);
     ck_assert(!kmip_type_by_name(bytes_str("Text"), &type));
-    ck_assert(!kmip_type_known(TTLV_DATE_TIME_EXTENDED, V1_4) && kmip_type_known(TTLV_DATE_TIME_EXTENDED, V2_0));
+    ck_assert(!kmip_type_known(TTLV_DATE_TIME_EXTENDED, V1_4) &&
+              kmip_type_known(TTLV_DATE_TIME_EXTENDED, V2_0));
 }
 END_TEST
 
@@ -238,8 +243,8 @@ START_TEST(every_reason_is_defined_in_every_version)
 {
     for (int rc = 1; rc < RC_COUNT; rc++)
         for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
-            ck_assert(kmip_enum_known(KMIP_TAG_RESULT_REASON, kmip_reason((rc_t)rc, kmip_versions[v]),
-                                      kmip_versions[v]));
+            ck_assert(kmip_enum_known(KMIP_TAG_RESULT_REASON,
+                                      kmip_reason((rc_t)rc, kmip_versions[v]), kmip_versions[v]));
 }
 END_TEST
 

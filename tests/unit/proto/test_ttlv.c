@@ -45,8 +45,8 @@ static const struct {
     {"bad third byte", "420001 07 00000003 E282410000000000", RC_BAD_UTF8},
     {"byte F5", "420001 07 00000004 F580808000000000", RC_BAD_UTF8},
     {"structure of 4", "420001 01 00000004 0000000000000000", RC_BAD_LENGTH},
-    {"child past its structure", "420001 01 00000010 420002 08 00000009 4142434445464748 4900000000000000",
-     RC_SHORT_INPUT},
+    {"child past its structure",
+     "420001 01 00000010 420002 08 00000009 4142434445464748 4900000000000000", RC_SHORT_INPUT},
     {"eight bytes of a child", "420001 01 00000008 420002 02 00000004", RC_SHORT_INPUT},
     {"bytes after the item", "420001 01 00000000 00", RC_BAD_LENGTH},
     {"an item after the item", "420001 01 00000000 420001 01 00000000", RC_BAD_LENGTH},
@@ -60,8 +60,10 @@ static const struct {
     {"highest character", "420001 07 00000004 F48FBFBF00000000", RC_OK},
     {"boolean true", "420001 06 00000008 0000000000000001", RC_OK},
     {"date-time extended", "420001 0B 00000008 0000000000000001", RC_OK},
-    {"structure with two", "420001 01 00000020 420002 02 00000004 0000000100000000 "
-                           "420003 05 00000004 0000000200000000", RC_OK},
+    {"structure with two",
+     "420001 01 00000020 420002 02 00000004 0000000100000000 "
+     "420003 05 00000004 0000000200000000",
+     RC_OK},
 };
 
 START_TEST(input_is_taken_or_refused_as_the_table_says)
@@ -110,11 +112,13 @@ END_TEST
 START_TEST(response_frame_has_its_own_tag)
 {
     size_t total;
-    ck_assert_int_eq(ttlv_frame_check_response((const uint8_t *)"\x42\x00\x7B\x01\x00\x00\x00\x08", 99, &total),
-                     RC_OK);
+    ck_assert_int_eq(
+        ttlv_frame_check_response((const uint8_t *)"\x42\x00\x7B\x01\x00\x00\x00\x08", 99, &total),
+        RC_OK);
     ck_assert_uint_eq(total, 16);
-    ck_assert_int_eq(ttlv_frame_check_response((const uint8_t *)"\x42\x00\x78\x01\x00\x00\x00\x08", 99, &total),
-                     RC_BAD_TAG);
+    ck_assert_int_eq(
+        ttlv_frame_check_response((const uint8_t *)"\x42\x00\x78\x01\x00\x00\x00\x08", 99, &total),
+        RC_BAD_TAG);
 }
 END_TEST
 
@@ -237,7 +241,8 @@ START_TEST(nodes_differ_by_any_value)
         c->count = 0;
         ck_assert(skip == 10 || !node_equal(x, y));
     }
-    ck_assert(node_equal(NULL, NULL) && !node_equal(sample(&a), NULL) && !node_value_equal(NULL, sample(&a)));
+    ck_assert(node_equal(NULL, NULL) && !node_equal(sample(&a), NULL) &&
+              !node_value_equal(NULL, sample(&a)));
     ck_assert_ptr_null(node_child(NULL, 1));
     ck_assert_ptr_null(node_child(sample(&a), 0x420099));
     ck_assert_ptr_nonnull(node_child(sample(&a), 0x420009));
