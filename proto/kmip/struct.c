@@ -25,8 +25,7 @@
             called, sizeof(self), sizeof fields / sizeof fields[0] - 1, fields};                   \
         return &table;                                                                             \
     }
-#include "proto/kmip/payload.def"
-#include "proto/kmip/operations.def"
+#include "proto/kmip/structures.def"
 #undef OPERATION
 #undef BEGIN
 #undef FIELD
@@ -36,15 +35,14 @@
 #undef END
 
 static const struct kmip_struct *(*const structs[])(void) = {
-#define BEGIN(name) table_##name,
+#define BEGIN(name) [KMIP_S_##name] = table_##name,
 #define FIELD(how, kind, member, tag, since, until)
 #define SAME(how, kind, member, tag, since, until)
 #define NEST(how, ref, member, tag, since, until)
 #define SAME_NEST(how, ref, member, tag, since, until)
 #define END(name)
 #define OPERATION(name, request, response)
-#include "proto/kmip/payload.def"
-#include "proto/kmip/operations.def"
+#include "proto/kmip/structures.def"
 #undef BEGIN
 #undef OPERATION
 #define BEGIN(name)

@@ -171,8 +171,7 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define END(name)                                         };
 #define OPERATION(name, request, response)
 /* clang-format on */
-#include "proto/kmip/operations.def"
-#include "proto/kmip/payload.def"
+#include "proto/kmip/structures.def"
 #undef BEGIN
 #undef FIELD
 #undef SAME
@@ -188,8 +187,7 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define SAME_NEST(how, ref, member, tag, since, until)
 #define END(name)
 enum kmip_struct_id {
-#include "proto/kmip/operations.def"
-#include "proto/kmip/payload.def"
+#include "proto/kmip/structures.def"
     KMIP_S_COUNT
 };
 #undef BEGIN
