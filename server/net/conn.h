@@ -81,6 +81,7 @@ struct conn {
     bool ready, shaking;                     /* in the queue of that name */
     bool read_on, write_on;                  /* events added */
     bool read_wants_write, write_wants_read; /* TLS 1.3 key updates cross the directions */
+    bool unread;                             /* reading stopped with bytes left inside OpenSSL */
     bool read_again;                         /* bytes wait inside OpenSSL: no event will tell */
     bool counted, counted_identity;          /* in the limits */
     SSL *ssl;

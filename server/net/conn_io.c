@@ -227,9 +227,10 @@ void conn_read(struct conn *c)
     size_t turn = 0;
     c->read_again = false;
     c->read_wants_write = false;
-    while (conn_may_read(c)) {
-        if (turn >= TURN_BYTES) {
-            c->read_again = true; /* the timer calls again after the others had their turn */
+    c->unread = false;
+    for (;;) {
+        if (!conn_may_read(c) || turn >= TURN_BYTES) { /* the others have a turn too */
+            c->unread = SSL_has_pending(c->ssl);
             break;
         }
         ERR_clear_error();
@@ -378,8 +379,8 @@ void conn_flush(struct conn *c)
         conn_on(c, ON_SETTLED);
         return;
     }
-    /* Reading may go on, and OpenSSL may hold bytes that no event will tell of. */
-    if (conn_may_read(c) && !c->read_on && SSL_has_pending(c->ssl))
+    /* Reading may go on, and no event will tell of the bytes that OpenSSL holds. */
+    if (c->unread && conn_may_read(c))
         c->read_again = true;
     conn_want(c);
     conn_clock(c);

@@ -5,3 +5,5 @@ tests_bench_tls_floor_LDADD = proto/libproto.a $(OPENSSL_LIBS)
 tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/load_facts.c \
 	tests/bench/load_kmip.c tests/bench/load_run.c tests/bench/hist.c
 tests_bench_load_LDADD = proto/libproto.a $(OPENSSL_LIBS)
+dist_check_SCRIPTS += tests/bench/check_bench.sh
+TESTS += tests/bench/check_bench.sh

@@ -1,4 +1,6 @@
 /* The way of requests and answers: framing, order, pipelining, half close, drain. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -139,12 +141,37 @@ START_TEST(a_thousand_requests_in_one_piece)
 {
     struct rig_options options = RIG_OPTIONS;
     struct client c;
+    options.mode = _i ? ECHO_AT_ONCE : ECHO_NOW;
     rig_start(&options);
     client_open(&c, CERT_GOOD);
     pipeline(&c, 1000, 16);
     for (uint32_t i = 0; i < 1000; i++)
         client_answer(&c, i, 16);
     ck_assert_uint_eq(rig_stats().requests, 1000);
+    client_close(&c);
+    rig_stop();
+}
+END_TEST
+
+/* Many records in one segment: what OpenSSL has read ahead must not be forgotten at the limit. */
+START_TEST(small_records_in_one_segment_are_all_served)
+{
+    struct rig_options options = RIG_OPTIONS;
+    struct client c;
+    uint8_t request[REQUEST_BYTES];
+    int on = 1, off = 0;
+    options.mode = _i ? ECHO_AT_ONCE : ECHO_NOW;
+    rig_start(&options);
+    client_open(&c, CERT_GOOD);
+    client_echo(&c, 1);
+    setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+    for (uint32_t i = 0; i < 200; i++) {
+        request_make(request, i, 8, 0);
+        client_send(&c, request, sizeof request);
+    }
+    setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+    for (uint32_t i = 0; i < 200; i++)
+        client_answer(&c, i, 8);
     client_close(&c);
     rig_stop();
 }
@@ -334,7 +361,8 @@ struct TCase *conn_tests(void)
     tcase_add_test(t, the_largest_request_is_taken);
     tcase_add_test(t, answers_keep_the_order_of_requests);
     tcase_add_test(t, no_more_than_the_limit_is_in_flight);
-    tcase_add_test(t, a_thousand_requests_in_one_piece);
+    tcase_add_loop_test(t, a_thousand_requests_in_one_piece, 0, 2);
+    tcase_add_loop_test(t, small_records_in_one_segment_are_all_served, 0, 2);
     tcase_add_loop_test(t, a_half_closed_peer_gets_its_answers, 0, 2);
     tcase_add_test(t, a_peer_that_leaves_abandons_its_requests);
     tcase_add_loop_test(t, the_engine_can_end_a_connection, 0, 2);

@@ -219,6 +219,8 @@ static struct engine_request *echo_submit(void *engine, struct session *s, struc
     buf_free(request);
     TAILQ_INSERT_TAIL(&rig.requests, rq, link);
     rig.request_count++;
+    if (rig.options.mode == ECHO_AT_ONCE)
+        event_active(rig.on_echo, EV_TIMEOUT, 0);
     if (rig.options.mode == ECHO_NOW ||
         (rig.options.mode == ECHO_REVERSED && rig.request_count >= rig.options.echo_group))
         soon(rig.on_echo);

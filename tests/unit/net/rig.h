@@ -31,6 +31,7 @@ enum rig_cert {
 
 enum echo_mode {
     ECHO_NOW,      /* in the next turn, in order */
+    ECHO_AT_ONCE,  /* in the same turn, before net looks after the connection again */
     ECHO_REVERSED, /* when echo_group requests are there, the last one first */
     ECHO_HELD,     /* not before rig_release() */
 };
