@@ -21,3 +21,4 @@ print-tests:
 include tests/unit/db.mk
 include tests/bench/bench.mk
 include tests/fuzz/vault_tpm.mk
+include tests/unit/engine.mk

@@ -198,6 +198,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     changed  uuid[];
+    freed    uuid[];
     old_uids uuid[];
     old_versions bigint[];
     losers   integer := 0;
@@ -231,18 +232,21 @@ BEGIN
         GET DIAGNOSTICS n = ROW_COUNT;
         losers := losers + n;
     END IF;
-    -- 2. Names: taken by a live object, or wanted twice in this group (the first one gets it).
+    -- 2. Names: taken by a live object that this group does not destroy, or wanted twice in this group
+    --    (the first one gets it). An object that is made and destroyed at once wants none.
     IF cardinality(p_names) > 0 THEN
+        SELECT coalesce(array_agg(c.uid), '{}') INTO freed FROM unnest(p_changes) AS c WHERE c.kind = 3;
         RETURN QUERY
             SELECT 2, w.change FROM (
                 SELECT n.change, (p_changes[n.change]).domain, (p_changes[n.change]).owner, n.value,
                        (p_changes[n.change]).uid,
                        row_number() OVER (PARTITION BY (p_changes[n.change]).domain,
                                           (p_changes[n.change]).owner, n.value ORDER BY n.change) AS nth
-                  FROM unnest(p_names) AS n) AS w
+                  FROM unnest(p_names) AS n WHERE (p_changes[n.change]).state < 5) AS w
              WHERE w.nth > 1
                 OR EXISTS (SELECT FROM kmip.name t WHERE t.live AND t.domain = w.domain
-                              AND t.owner = w.owner AND t.value = w.value AND t.object <> w.uid);
+                              AND t.owner = w.owner AND t.value = w.value AND t.object <> w.uid
+                              AND t.object <> ALL (freed));
         GET DIAGNOSTICS n = ROW_COUNT;
         losers := losers + n;
     END IF;
@@ -302,9 +306,9 @@ BEGIN
     END IF;
     m := cardinality(p_names);
     IF m > 0 THEN
-        INSERT INTO kmip.name (object, position, domain, owner, type, value)
+        INSERT INTO kmip.name (object, position, domain, owner, type, value, live)
         SELECT (p_changes[n.change]).uid, n.position, (p_changes[n.change]).domain,
-               (p_changes[n.change]).owner, n.type, n.value
+               (p_changes[n.change]).owner, n.type, n.value, (p_changes[n.change]).state < 5
           FROM unnest(p_names) AS n ORDER BY 3, 4, 6
         ON CONFLICT (domain, owner, value) WHERE live DO NOTHING;
         GET DIAGNOSTICS n = ROW_COUNT;

@@ -1,0 +1,209 @@
+/* The main job in every version, and batches: order, placeholder, overlay, Continue, Stop, Undo. */
+#include <unistd.h>
+
+#include "tests/unit/engine/fixture.h"
+
+static const uint16_t versions[KMIP_VERSION_COUNT] = {V1_0, V1_1, V1_2, V1_3, V1_4, V2_0, V2_1};
+
+START_TEST(main_job)
+{
+    uint16_t version = versions[_i];
+    const char *name = arena_fmt(&rig.arena, "job-%x", version);
+    struct kmip_request *rq = request_new(version, 1);
+    create_aes(rq, 0, name);
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_success(r, 0);
+    ck_assert_uint_eq(r->version, version);
+    const char *uid = uid_of(r, 0);
+
+    ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_ACTIVATE, uid), 0);
+    rq = request_new(version, 1);
+    by_uid(rq, 0, KMIP_OP_GET, uid);
+    struct bytes first = BYTES_NONE;
+    for (int again = 0; again < 3; again++) {
+        r = call(rig.alice, rq);
+        expect_success(r, 0);
+        const struct kmip_get_response *got = r->items[0].payload;
+        struct bytes key = got->object->symmetric_key->key_block->key_value->material;
+        ck_assert_uint_eq(key.len, 32);
+        if (again)
+            ck_assert(bytes_equal(key, first));
+        first = key;
+    }
+    rq = request_new(version, 1);
+    locate_name(rq, 0, name);
+    r = call(rig.alice, rq);
+    expect_success(r, 0);
+    ck_assert_str_eq(uid_of(r, 0), uid);
+
+    rq = request_new(version, 1);
+    by_uid(rq, 0, KMIP_OP_GET_ATTRIBUTES, uid);
+    r = call(rig.alice, rq);
+    expect_success(r, 0);
+    const struct kmip_get_attributes_response *at = r->items[0].payload;
+    ck_assert_uint_eq(kmip_attributes_find(&at->attributes, KMIP_TAG_STATE, 0)->value->enumeration,
+                      STATE_ACTIVE);
+
+    uint32_t wrong = version < V2_0 ? KMIP_REASON_PERMISSION_DENIED : KMIP_REASON_WRONG_KEY_LIFECYCLE_STATE;
+    ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_DESTROY, uid), wrong);
+    rq = request_new(version, 1);
+    revoke_as(rq, 0, uid, KMIP_REVOKED_CESSATION_OF_OPERATION);
+    expect_success(call(rig.alice, rq), 0);
+    ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_DESTROY, uid), 0);
+    ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_GET, uid),
+                      version < V2_0 ? KMIP_REASON_ILLEGAL_OPERATION : KMIP_REASON_OBJECT_DESTROYED);
+    ck_assert_str_eq(sql("SELECT state FROM audit.keys WHERE uid = '%s'", uid), "Destroyed");
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.key_events('%s')", uid), 11);
+}
+END_TEST
+
+START_TEST(placeholder)
+{
+    uint16_t version = versions[_i];
+    struct kmip_request *rq = request_new(version, 5);
+    create_aes(rq, 0, NULL);
+    by_uid(rq, 1, KMIP_OP_ACTIVATE, NULL);
+    by_uid(rq, 2, KMIP_OP_GET, NULL);
+    revoke_as(rq, 3, NULL, KMIP_REVOKED_KEY_COMPROMISE);
+    by_uid(rq, 4, KMIP_OP_DESTROY, NULL);
+    struct kmip_response *r = call(rig.alice, rq);
+    ck_assert_uint_eq(r->count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        expect_success(r, i);
+        ck_assert(bytes_equal(r->items[i].unique_id, rq->items[i].unique_id));
+        ck_assert_str_eq(uid_of(r, i), uid_of(r, 0));
+    }
+    ck_assert_str_eq(sql("SELECT state FROM audit.keys WHERE uid = '%s'", uid_of(r, 0)),
+                     "Destroyed Compromised");
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.material WHERE uid = '%s' AND envelope IS NOT NULL",
+                                uid_of(r, 0)), 0);
+    /* It lives in one request only. */
+    ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_GET, NULL),
+                      version < V2_0 ? KMIP_REASON_ITEM_NOT_FOUND : KMIP_REASON_OBJECT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(overlay)
+{
+    const char *old = new_key(rig.alice, "overlay-old");
+    struct kmip_request *rq = request_new(V1_4, 7);
+    create_aes(rq, 0, "overlay-new");
+    locate_name(rq, 1, "overlay-new");         /* made by this request */
+    by_uid(rq, 2, KMIP_OP_GET, NULL);          /* what Locate found */
+    by_uid(rq, 3, KMIP_OP_ACTIVATE, old);
+    struct kmip_locate_request *in = locate_name(rq, 4, "overlay-old");
+    kmip_attributes_add_enum(&rig.arena, &in->attributes, KMIP_TAG_STATE, STATE_ACTIVE);
+    in = locate_name(rq, 5, NULL);             /* both, the newest first */
+    kmip_attributes_add_enum(&rig.arena, &in->attributes, KMIP_TAG_OBJECT_TYPE, KMIP_OBJECT_SYMMETRIC_KEY);
+    in->maximum_items = KMIP_NUMBER(10);
+    by_uid(rq, 6, KMIP_OP_GET_ATTRIBUTES, old); /* changed here: seen so, and whole */
+    struct kmip_response *r = call(rig.alice, rq);
+    for (size_t i = 0; i < 7; i++)
+        expect_success(r, i);
+    ck_assert_str_eq(uid_of(r, 1), uid_of(r, 0));
+    ck_assert_str_eq(uid_of(r, 2), uid_of(r, 0));
+    ck_assert_str_eq(uid_of(r, 4), old);
+    const struct kmip_locate_response *all = r->items[5].payload;
+    ck_assert_uint_eq(all->unique_identifiers.count, 2);
+    ck_assert_int_eq(all->located_items.value, 2);
+    ck_assert_str_eq(uid_of(r, 5), uid_of(r, 0));
+    const struct kmip_get_attributes_response *at = r->items[6].payload;
+    ck_assert_uint_eq(kmip_attributes_find(&at->attributes, KMIP_TAG_STATE, 0)->value->enumeration, STATE_ACTIVE);
+    ck_assert_uint_eq(kmip_attributes_count(&at->attributes, KMIP_TAG_NAME), 1);
+}
+END_TEST
+
+/* create, activate something that is not there, create */
+static struct kmip_response *failing_batch(uint32_t option, const char *a, const char *b)
+{
+    struct kmip_request *rq = request_new(V1_2, 3);
+    rq->header->batch_error_continuation_option = option;
+    create_aes(rq, 0, a);
+    by_uid(rq, 1, KMIP_OP_ACTIVATE, "00000000-0000-7000-8000-000000000001");
+    create_aes(rq, 2, b);
+    return call(rig.alice, rq);
+}
+
+static long keys_named(const char *pattern)
+{
+    return sql_number("SELECT count(*) FROM kmip.name WHERE value LIKE '%s'", pattern);
+}
+
+START_TEST(on_error)
+{
+    static const uint32_t options[] = {0, KMIP_BATCH_STOP, KMIP_BATCH_CONTINUE, KMIP_BATCH_UNDO};
+    static const size_t items[] = {2, 2, 3, 2};
+    static const long made[] = {1, 1, 2, 0};
+    const char *a = arena_fmt(&rig.arena, "err%d-a", _i), *b = arena_fmt(&rig.arena, "err%d-b", _i);
+    struct kmip_response *r = failing_batch(options[_i], a, b);
+    ck_assert_uint_eq(r->count, items[_i]);
+    if (options[_i] == KMIP_BATCH_UNDO) {
+        expect_item(r, 0, KMIP_STATUS_OPERATION_UNDONE, 0);
+        ck_assert_ptr_null(r->items[0].payload);
+    } else {
+        expect_success(r, 0);
+    }
+    expect_failed(r, 1, KMIP_REASON_ITEM_NOT_FOUND);
+    if (options[_i] == KMIP_BATCH_CONTINUE)
+        expect_success(r, 2);
+    ck_assert_int_eq(keys_named(arena_fmt(&rig.arena, "err%d-%%", _i)), made[_i]);
+}
+END_TEST
+
+START_TEST(audit_of_items)
+{
+    struct kmip_request *rq = request_new(V1_4, 4);
+    const char *mark = arena_fmt(&rig.arena, "audit-%d", (int)getpid());
+    rq->header->client_correlation_value = bytes_str(mark);
+    rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
+    create_aes(rq, 0, NULL);
+    by_uid(rq, 1, KMIP_OP_GET, "00000000-0000-7000-8000-000000000002");
+    struct kmip_query_request *q = item(rq, 2, KMIP_OP_QUERY);
+    uint32_t function = KMIP_QUERY_QUERY_OPERATIONS;
+    q->query_functions.items = &function;
+    q->query_functions.count = 1;
+    by_uid(rq, 3, KMIP_OP_ARCHIVE, NULL); /* not offered */
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_failed(r, 3, KMIP_REASON_OPERATION_NOT_SUPPORTED);
+    ck_assert_str_eq(sql("SELECT string_agg(concat_ws(':', position, operation, result, reason), ' ' ORDER BY position)"
+                         " FROM audit.events WHERE correlation = '%s'", mark),
+                     "0:Create:Success 1:Get:Operation Failed:Item Not Found 2:Query:Success "
+                     "3:Archive:Operation Failed:Operation Not Supported");
+    ck_assert_str_eq(sql("SELECT object FROM audit.events WHERE correlation = '%s' AND position = 0", mark),
+                     uid_of(r, 0));
+    ck_assert_str_eq(sql("SELECT DISTINCT protocol || ' ' || address || ' ' || (duration_us > 0) FROM audit.events"
+                         " WHERE correlation = '%s'", mark),
+                     "1.4 192.0.2.7:4711 true");
+}
+END_TEST
+
+START_TEST(audit_of_undone)
+{
+    struct kmip_request *rq = request_new(V1_4, 2);
+    const char *mark = arena_fmt(&rig.arena, "undone-%d", (int)getpid());
+    rq->header->client_correlation_value = bytes_str(mark);
+    rq->header->batch_error_continuation_option = KMIP_BATCH_UNDO;
+    create_aes(rq, 0, NULL);
+    by_uid(rq, 1, KMIP_OP_GET, "nothing of ours");
+    call(rig.alice, rq);
+    ck_assert_str_eq(sql("SELECT string_agg(result, ' ' ORDER BY position) FROM audit.events WHERE correlation = '%s'", mark),
+                     "Operation Undone Operation Failed");
+}
+END_TEST
+
+Suite *batch_suite(void)
+{
+    Suite *s = suite_create("batch");
+    TCase *t = tcase_create("batch");
+    tcase_set_timeout(t, 120);
+    tcase_add_unchecked_fixture(t, rig_once, NULL);
+    tcase_add_checked_fixture(t, rig_setup, rig_teardown);
+    tcase_add_loop_test(t, main_job, 0, KMIP_VERSION_COUNT);
+    tcase_add_loop_test(t, placeholder, 4, KMIP_VERSION_COUNT);
+    tcase_add_test(t, overlay);
+    tcase_add_loop_test(t, on_error, 0, 4);
+    tcase_add_test(t, audit_of_items);
+    tcase_add_test(t, audit_of_undone);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -1,0 +1,227 @@
+/* Damaged messages, unknown versions, no database, a sealed vault, registered secrets. */
+#include <event2/event.h>
+#include <unistd.h>
+
+#include "tests/unit/engine/fixture.h"
+
+/* The newest audit row of the client. */
+static const char *last_row(void)
+{
+    return sql("SELECT concat_ws(':', operation, result, reason, protocol) FROM audit.events"
+               " WHERE client = '%s' ORDER BY at DESC LIMIT 1", rig.alice->client_name);
+}
+
+static struct kmip_response *send_raw(struct buf *message)
+{
+    struct sent sent;
+    send_bytes(rig.alice, buf_view(message), &sent);
+    wait_for(&sent);
+    buf_free(&sent.raw);
+    buf_free(message);
+    ck_assert_ptr_nonnull(sent.answer);
+    ck_assert_uint_eq(sent.answer->count, 1);
+    ck_assert_uint_eq(sent.answer->items[0].operation, 0);
+    return sent.answer;
+}
+
+static struct buf message_of(struct kmip_request *rq)
+{
+    struct buf out = BUF_EMPTY;
+    ck_assert_int_eq(kmip_request_write(&out, rq), RC_OK);
+    return out;
+}
+
+START_TEST(damaged)
+{
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, NULL);
+    struct buf m = message_of(rq);
+    m.data[m.len - 1] ^= 1; /* padding */
+    struct kmip_response *r = send_raw(&m);
+    expect_failed(r, 0, KMIP_REASON_INVALID_MESSAGE);
+    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.0");
+
+    rq = request_new(V1_4, 1);
+    create_aes(rq, 0, NULL);
+    m = message_of(rq);
+    for (size_t i = 0; i + 12 <= m.len; i += 8)
+        if (load_be32(m.data + i) >> 8 == KMIP_TAG_BATCH_COUNT)
+            m.data[i + 11] = 2;
+    r = send_raw(&m);
+    expect_failed(r, 0, KMIP_REASON_INVALID_MESSAGE);
+    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.4");
+}
+END_TEST
+
+START_TEST(versions_not_served)
+{
+    static const struct {
+        uint8_t major, minor;
+        uint16_t answer;
+        uint32_t reason;
+    } cases[] = {
+        {3, 0, V2_1, KMIP_REASON_UNSUPPORTED_PROTOCOL_VERSION},
+        {2, 2, V2_1, KMIP_REASON_UNSUPPORTED_PROTOCOL_VERSION},
+        {1, 5, V1_4, KMIP_REASON_INVALID_MESSAGE},
+        {0, 9, V1_0, KMIP_REASON_INVALID_MESSAGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kmip_request *rq = request_new(V1_4, 1);
+        create_aes(rq, 0, NULL);
+        struct buf m = message_of(rq);
+        /* message 8, header 8, version 8, major (8 + value), minor (8 + value) */
+        m.data[8 + 8 + 8 + 8 + 3] = cases[i].major;
+        m.data[8 + 8 + 8 + 16 + 8 + 3] = cases[i].minor;
+        struct kmip_response *r = send_raw(&m);
+        ck_assert_uint_eq(r->version, cases[i].answer);
+        expect_failed(r, 0, cases[i].reason);
+    }
+    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:0.9");
+}
+END_TEST
+
+START_TEST(mandatory_asynchronous)
+{
+    struct kmip_request *rq = request_new(V2_1, 1);
+    create_aes(rq, 0, NULL);
+    rq->header->asynchronous_indicator = KMIP_ASYNCHRONOUS_INDICATOR_MANDATORY;
+    expect_failed(call(rig.alice, rq), 0, KMIP_REASON_FEATURE_NOT_SUPPORTED);
+    rq->header->asynchronous_indicator = KMIP_ASYNCHRONOUS_INDICATOR_OPTIONAL;
+    expect_success(call(rig.alice, rq), 0);
+    rq = request_new(V1_0, 1);
+    create_aes(rq, 0, NULL);
+    rq->header->asynchronous = KMIP_NUMBER(true);
+    rq->header->time_stamp = KMIP_NUMBER(5); /* the client's clock is its own affair */
+    expect_success(call(rig.alice, rq), 0);
+}
+END_TEST
+
+START_TEST(correlation_values)
+{
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, NULL);
+    rq->header->client_correlation_value = bytes_str("mine");
+    struct kmip_response *r = call(rig.alice, rq);
+    ck_assert(bytes_is(r->header->client_correlation_value, "mine"));
+    ck_assert_uint_gt(r->header->server_correlation_value.len, 0);
+    rq = request_new(V1_3, 1);
+    create_aes(rq, 0, NULL);
+    r = call(rig.alice, rq);
+    ck_assert_uint_eq(r->header->server_correlation_value.len, 0);
+}
+END_TEST
+
+START_TEST(registered_secret)
+{
+    static const uint16_t versions[] = {V1_0, V1_4, V2_1};
+    for (size_t v = 0; v < 3; v++) {
+        struct kmip_request *rq = request_new(versions[v], 1);
+        struct kmip_register_request *in = item(rq, 0, KMIP_OP_REGISTER);
+        struct arena *a = &rig.arena;
+        in->object_type = KMIP_OBJECT_SECRET_DATA;
+        in->attributes.present = true;
+        kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_VERIFY);
+        in->object = ARENA_NEW(a, struct kmip_object);
+        in->object->type = in->object_type;
+        in->object->secret_data = KMIP_NEW(a, secret_data);
+        in->object->secret_data->type = KMIP_SECRET_PASSWORD;
+        struct kmip_key_block *k = in->object->secret_data->key_block = KMIP_NEW(a, key_block);
+        k->key_format_type = KMIP_FORMAT_OPAQUE;
+        k->key_value = ARENA_NEW(a, struct kmip_key_value);
+        k->key_value->material = bytes_str("correct horse battery staple");
+        struct kmip_response *r = call(rig.alice, rq);
+        expect_success(r, 0);
+        const char *uid = uid_of(r, 0);
+        rq = request_new(versions[v], 1);
+        by_uid(rq, 0, KMIP_OP_GET, uid);
+        r = call(rig.alice, rq);
+        expect_success(r, 0);
+        const struct kmip_get_response *got = r->items[0].payload;
+        ck_assert_uint_eq(got->object->secret_data->type, KMIP_SECRET_PASSWORD);
+        ck_assert_uint_eq(got->object->secret_data->key_block->key_format_type, KMIP_FORMAT_OPAQUE);
+        ck_assert(bytes_is(got->object->secret_data->key_block->key_value->material,
+                           "correct horse battery staple"));
+    }
+    /* The database has it only sealed. */
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.material WHERE position('horse' in encode(envelope, 'escape')) > 0"), 0);
+}
+END_TEST
+
+START_TEST(no_database)
+{
+    const char *uid = new_key(rig.alice, "constant");
+    pg_stop(&pg, "immediate");
+    static const uint16_t versions[] = {V1_0, V2_1};
+    for (size_t v = 0; v < 2; v++) {
+        struct kmip_request *rq = request_new(versions[v], 2);
+        by_uid(rq, 0, KMIP_OP_GET, uid);
+        item(rq, 1, KMIP_OP_LOCATE);
+        ((struct kmip_locate_request *)rq->items[1].payload)->attributes.present = true;
+        struct sent sent;
+        send_request(rig.alice, rq, &sent);
+        wait_for(&sent);
+        /* One constant error that depends on no object, for every item. */
+        ck_assert_uint_eq(sent.answer->count, 2);
+        for (size_t i = 0; i < 2; i++) {
+            expect_failed(sent.answer, i, KMIP_REASON_GENERAL_FAILURE);
+            ck_assert(bytes_is(sent.answer->items[i].result_message, rc_text(RC_UNAVAILABLE)));
+        }
+        buf_free(&sent.raw);
+    }
+    pg_start(&pg);
+    time_t since = time(NULL);
+    while (db_state_of(rig.db) != DB_STATE_READY && time(NULL) - since < 30)
+        event_base_loop(rig.base, EVLOOP_ONCE);
+    ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET, uid), 0);
+}
+END_TEST
+
+START_TEST(vault_is_away)
+{
+    const char *uid = new_key(rig.alice, NULL);
+    vault_client_set_channel(rig.vault, -1);
+    ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET, uid), KMIP_REASON_GENERAL_FAILURE);
+    ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET_ATTRIBUTES, uid), 0); /* needs no key */
+    ck_assert_str_eq(sql("SELECT reason FROM audit.key_events('%s') WHERE operation = 'Get'", uid), "General Failure");
+    vault_client_set_channel(rig.vault, dup(rig.spare));
+    ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET, uid), 0);
+}
+END_TEST
+
+START_TEST(sealed)
+{
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, NULL);
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_failed(r, 0, KMIP_REASON_GENERAL_FAILURE);
+    ck_assert(bytes_is(r->items[0].result_message, rc_text(RC_SEALED)));
+    ck_assert_str_eq(last_row(), "Create:Operation Failed:General Failure:1.4");
+    rq = request_new(V1_4, 1);
+    locate_name(rq, 0, "anything");
+    expect_success(call(rig.alice, rq), 0);
+}
+END_TEST
+
+Suite *trouble_suite(void)
+{
+    Suite *s = suite_create("trouble");
+    TCase *t = tcase_create("trouble");
+    tcase_set_timeout(t, 120);
+    tcase_add_unchecked_fixture(t, rig_once, NULL);
+    tcase_add_checked_fixture(t, rig_setup, rig_teardown);
+    tcase_add_test(t, damaged);
+    tcase_add_test(t, versions_not_served);
+    tcase_add_test(t, mandatory_asynchronous);
+    tcase_add_test(t, correlation_values);
+    tcase_add_test(t, registered_secret);
+    tcase_add_test(t, no_database);
+    tcase_add_test(t, vault_is_away);
+    suite_add_tcase(s, t);
+    t = tcase_create("sealed");
+    tcase_set_timeout(t, 120);
+    tcase_add_unchecked_fixture(t, rig_once, fixture_unmake);
+    tcase_add_checked_fixture(t, rig_setup_sealed, rig_teardown);
+    tcase_add_test(t, sealed);
+    suite_add_tcase(s, t);
+    return s;
+}
