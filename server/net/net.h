@@ -41,7 +41,7 @@ struct net_settings {
     size_t request_bytes;  /* longest request; default 1 MiB */
     unsigned in_flight;    /* requests of one connection in the engine; default 16 */
     size_t high_water;     /* bytes under way for one connection before reading stops; 256 kB */
-    unsigned accept_batch; /* connections accepted in one turn; default 16 */
+    unsigned accept_batch; /* connections accepted in one turn; default 1: the others get theirs */
     unsigned handshake_batch; /* handshake steps in one turn; default 4 */
     unsigned failures_logged; /* failed handshakes logged in a second, then a count; default 10 */
 };
@@ -58,7 +58,7 @@ struct net_settings {
                            .request_bytes = 1u << 20,                                              \
                            .in_flight = 16,                                                        \
                            .high_water = 256u * 1024,                                              \
-                           .accept_batch = 16,                                                     \
+                           .accept_batch = 1,                                                      \
                            .handshake_batch = 4,                                                   \
                            .failures_logged = 10})
 
