@@ -68,6 +68,33 @@ static void print_fact(FILE *out, const char *key, const json_t *value)
     fputc('\n', out);
 }
 
+static bool one_of(const char *word, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, list[i]) == 0)
+            return true;
+    return false;
+}
+
+static void print_tpm(FILE *out, const json_t *tpm, const json_t *pcrs)
+{
+    fprintf(out, "    TPM: %s%s %s%s\n", json_is_true(json_object_get(tpm, "connected")) ? "" : "not connected ",
+            text_of(tpm, "manufacturer", ""), text_of(tpm, "vendor", ""),
+            json_is_true(json_object_get(tpm, "software"))
+                ? ", a software TPM: it protects nothing that this host does not protect"
+                : "");
+    if (*text_of(tpm, "reason", ""))
+        fprintf(out, "    TPM: %s\n", text_of(tpm, "reason", ""));
+    size_t i, j;
+    json_t *pcr, *zero;
+    json_array_foreach(json_object_get(pcrs, "selected"), i, pcr) {
+        bool measured = true;
+        json_array_foreach(json_object_get(pcrs, "not_measured"), j, zero)
+            measured = measured && !json_equal(pcr, zero);
+        fprintf(out, "    PCR %lld: %s\n", (long long)json_integer_value(pcr), measured ? "measured" : "not measured");
+    }
+}
+
 static void print_vault(FILE *out, const json_t *vault)
 {
     char up[32];
@@ -79,18 +106,19 @@ static void print_vault(FILE *out, const json_t *vault)
         return;
     }
     static const char *const first[] = {"state", "what", "next", "detail"};
+    static const char *const others[] = {"result", "tpm", "pcrs", "self_approved"};
     for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
         const char *text = text_of(report, first[i], "");
         if (*text)
             fprintf(out, "    %s: %s\n", first[i], text);
     }
+    if (json_is_true(json_object_get(report, "self_approved")))
+        fputs("    self-approved: the approval and recovery keys were made on this machine\n", out);
+    print_tpm(out, json_object_get(report, "tpm"), json_object_get(report, "pcrs"));
     const char *key;
     json_t *value;
     json_object_foreach(report, key, value) {
-        bool told = false;
-        for (size_t i = 0; i < sizeof first / sizeof *first; i++)
-            told = told || strcmp(key, first[i]) == 0;
-        if (!told)
+        if (!one_of(key, first, sizeof first / sizeof *first) && !one_of(key, others, sizeof others / sizeof *others))
             print_fact(out, key, value);
     }
 }
@@ -120,6 +148,7 @@ static bool healthy(const json_t *status)
     json_t *report = json_object_get(json_object_get(status, "vault"), "report");
     return strcmp(text_of(status, "state", ""), "serving") == 0 &&
            strcmp(text_of(report, "state", ""), "serving") == 0 &&
+           strcmp(text_of(report, "result", ""), "RC_OK") == 0 &&
            strcmp(text_of(json_object_get(status, "database"), "state", ""), "up") == 0;
 }
 

@@ -81,12 +81,20 @@ static bool peer_flush(struct peer *p)
     return true;
 }
 
+static void tell_soon(struct vault_service *s)
+{
+    static const struct timeval wait = {TELL_MS / 1000, (TELL_MS % 1000) * 1000};
+    if (s->options.status_changed && !evtimer_pending(s->tell, NULL))
+        evtimer_add(s->tell, &wait);
+}
+
 /* Each one is an alarm, but a peer that sends nothing else must not fill the disk. */
 static void tell_integrity(struct vault_service *s, const struct ask *a)
 {
     char uid[UID_TEXT_SIZE];
     int64_t now = clock_wall_s();
     s->integrity++;
+    tell_soon(s);
     if (now != s->log_second) {
         if (s->not_logged)
             log_error("vault.integrity_more", "count=%u", s->not_logged);
@@ -321,13 +329,6 @@ static void keys_take(struct vault_service *s, const struct job *j)
         log_error("vault.keys", "result=%s", rc_name(rc));
         abort();
     }
-}
-
-static void tell_soon(struct vault_service *s)
-{
-    static const struct timeval wait = {TELL_MS / 1000, (TELL_MS % 1000) * 1000};
-    if (s->options.status_changed && !evtimer_pending(s->tell, NULL))
-        evtimer_add(s->tell, &wait);
 }
 
 static void tell_now(struct vault_service *s)

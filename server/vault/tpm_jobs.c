@@ -1,4 +1,6 @@
 /* The work of the TPM thread: unseal, open domain keys, look after the TPM; see tpm_jobs.h. */
+#include <stdio.h>
+
 #include "server/vault/tpm_jobs.h"
 
 #include "server/base/clock.h"
@@ -86,14 +88,19 @@ static rc_t hand_keys(struct tpm_work *w, struct job *j)
     if (w->handed)
         return RC_OK;
     TRY(secret_from(vault_keys_control_mac(w->keys), &j->control_key));
+    w->damaged[0] = '\0';
     for (size_t i = 0; i < w->hierarchy.dk_count; i++) {
         const struct hierarchy_dk *row = &w->hierarchy.dks[i];
         if (row->state != HIERARCHY_ACTIVE)
             continue;
         rc_t rc = hand_key(w, j, row->domain, row->epoch);
-        if (rc != RC_OK) /* one damaged row does not stop the other domains */
-            log_error("vault.domain_key", "domain=%llu epoch=%u result=%s",
-                      (unsigned long long)row->domain, row->epoch, rc_name(rc));
+        if (rc == RC_OK)
+            continue;
+        /* One damaged row does not stop the other domains; the status tells it until it is mended. */
+        log_error("vault.domain_key", "domain=%llu epoch=%u result=%s",
+                  (unsigned long long)row->domain, row->epoch, rc_name(rc));
+        snprintf(w->damaged, sizeof w->damaged, "the key of domain %llu, epoch %u, does not open: %s",
+                 (unsigned long long)row->domain, row->epoch, rc_text(rc));
     }
     w->handed = true;
     return RC_OK;
@@ -211,6 +218,8 @@ void tpm_work_run(struct tpm_work *w, const struct node_state *node, struct job 
     }
     j->report = w->report;
     j->view = w->view;
+    if (is_open(w) && w->damaged[0] && !j->report.detail[0])
+        vault_report_set(&j->report, j->report.state, RC_INTEGRITY, "%s", w->damaged);
     if (w->report.state != was)
-        log_state(&w->report, was);
+        log_state(&j->report, was);
 }

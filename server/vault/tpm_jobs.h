@@ -15,6 +15,7 @@ struct tpm_work {
     struct arena rows_arena; /* ... decoded */
     struct hierarchy hierarchy;
     struct vault_report report; /* where the vault stands */
+    char damaged[160]; /* a domain key that does not open, in words; empty: none */
     bool handed;       /* the event thread has the control key and the active domain keys */
     int64_t mixed_us;  /* when TPM random was last mixed in; 0: never */
     uint64_t facts_of; /* tpm_generation() of `view.facts` */

@@ -2,3 +2,4 @@
 EXTRA_DIST += tests/checks/tap.py
 dist_check_SCRIPTS += tests/checks/pages.py
 TESTS += tests/checks/pages.py
+include tests/checks/layers.mk

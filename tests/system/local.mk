@@ -1,6 +1,6 @@
 # tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
 EXTRA_DIST += \
-	tests/system/kmip.py \
+	tests/system/client.py \
 	tests/system/support.py \
 	tests/system/tpm.py \
 	tests/system/test_audit.py \

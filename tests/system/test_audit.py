@@ -1,20 +1,21 @@
 """The audit trail: a row for every operation, refusals and reads too; it verifies; a changed row is named."""
-import kmip
+import client
 import tap
 
 
 def run(state):
-    link = kmip.Connection(state.env)
-    made = link.call(kmip.create("audit-1")).uid
-    link.call(kmip.get(made))
-    refused = link.call(kmip.get("00000000-0000-7000-8000-00000000abcd"))
-    link.call(kmip.locate("audit-1"))
-    link.call(kmip.get_attributes(made))
-    batch = link.call(kmip.create("audit-2"), ("Get", []), order=True)
+    link = client.Connection(state.env)
+    made = link.call(client.create("audit-1")).uid
+    link.call(client.get(made))
+    refused = link.call(client.get("00000000-0000-7000-8000-00000000abcd"))
+    link.call(client.locate("audit-1"))
+    link.call(client.get_attributes(made))
+    batch = link.call(client.create("audit-2"), ("Get", []), order=True)
     link.close()
     tap.ok(not refused.ok, "a missing key is refused")
     rows = state.psql("SELECT operation, result FROM audit.key_events('%s')" % made)
-    tap.ok(rows == [["Create", "Success"], ["Get", "Success"], ["Get Attributes", "Success"]],
+    tap.ok(rows == [["Create", "Success"], ["Get", "Success"], ["Locate", "Success"],
+                    ["Get Attributes", "Success"]],
            "each operation on a key has its row, in order", rows)
     rows = state.psql("SELECT count(*) FROM audit.failures WHERE operation = 'Get' "
                       "AND object = '00000000-0000-7000-8000-00000000abcd'")

@@ -16,50 +16,51 @@ def run(state):
 
 def one_version(state, enums, objects, client_class, version):
     name = version.name
-    client = client_class(hostname=state.env["HOLDFAST_HOST"], port=int(state.env["HOLDFAST_PORT"]),
+    link = client_class(hostname=state.env["HOLDFAST_HOST"], port=int(state.env["HOLDFAST_PORT"]),
                           cert=state.env["HOLDFAST_CERT"], key=state.env["HOLDFAST_KEY"],
                           ca=state.env["HOLDFAST_CA"], ssl_version="PROTOCOL_TLSv1_2", kmip_version=version)
     masks = [enums.CryptographicUsageMask.ENCRYPT, enums.CryptographicUsageMask.DECRYPT]
-    with client:
-        made = client.create(enums.CryptographicAlgorithm.AES, 256, name="pykmip-" + name, cryptographic_usage_mask=masks)
+    with link:
+        made = link.create(enums.CryptographicAlgorithm.AES, 256, name="pykmip-" + name, cryptographic_usage_mask=masks)
         tap.ok(isinstance(made, str) and made, "PyKMIP %s: create" % name)
         material = bytes(range(16))
         key = objects.SymmetricKey(enums.CryptographicAlgorithm.AES, 128, material, masks=masks,
                                    name="pykmip-registered-" + name)
-        registered = client.register(key)
+        registered = link.register(key)
         tap.ok(isinstance(registered, str), "PyKMIP %s: register a key" % name)
-        tap.ok(client.get(registered).value == material, "PyKMIP %s: get gives the bytes registered" % name)
-        secret = objects.SecretData(b"a secret of clients", enums.SecretDataType.PASSWORD, masks=masks)
-        registered_secret = client.register(secret)
-        tap.ok(client.get(registered_secret).value == b"a secret of clients", "PyKMIP %s: register and get a secret" % name)
-        opaque = objects.OpaqueObject(b"opaque bytes", enums.OpaqueDataType.NONE)
-        registered_opaque = client.register(opaque)
-        tap.ok(client.get(registered_opaque).value == b"opaque bytes", "PyKMIP %s: register and get opaque bytes" % name)
-        got = client.get(made)
+        tap.ok(link.get(registered).value == material, "PyKMIP %s: get gives the bytes registered" % name)
+        secret = objects.SecretData(b"a secret of clients", enums.SecretDataType.PASSWORD, masks=masks,
+                                    name="pykmip-secret-" + name)
+        registered_secret = link.register(secret)
+        tap.ok(link.get(registered_secret).value == b"a secret of clients", "PyKMIP %s: register and get a secret" % name)
+        opaque = objects.OpaqueObject(b"opaque bytes", enums.OpaqueDataType.NONE, name="pykmip-opaque-" + name)
+        registered_opaque = link.register(opaque)
+        tap.ok(link.get(registered_opaque).value == b"opaque bytes", "PyKMIP %s: register and get opaque bytes" % name)
+        got = link.get(made)
         tap.ok(got.cryptographic_length == 256 and len(got.value) == 32, "PyKMIP %s: get" % name)
         from kmip.core.factories.attributes import AttributeFactory
         wanted = AttributeFactory().create_attribute(enums.AttributeType.NAME, "pykmip-" + name)
-        found = client.locate(attributes=[wanted])
+        found = link.locate(attributes=[wanted])
         tap.ok(found == [made], "PyKMIP %s: locate by name" % name, found)
-        uid, attributes = client.get_attributes(made, ["State", "Cryptographic Length"])
+        uid, attributes = link.get_attributes(made, ["State", "Cryptographic Length"])
         values = {str(a.attribute_name.value): a.attribute_value.value for a in attributes}
         tap.ok(uid == made and values.get("State") == enums.State.PRE_ACTIVE
                and values.get("Cryptographic Length") == 256, "PyKMIP %s: attributes" % name, values)
-        client.activate(made)
-        _, attributes = client.get_attributes(made, ["State"])
+        link.activate(made)
+        _, attributes = link.get_attributes(made, ["State"])
         tap.ok(attributes[0].attribute_value.value == enums.State.ACTIVE, "PyKMIP %s: activate" % name)
         try:
-            client.destroy(made)
+            link.destroy(made)
             tap.ok(False, "PyKMIP %s: an Active key is not destroyed" % name)
         except Exception as error:
             tap.ok("PERMISSION_DENIED" in str(error) or "WRONG_KEY_LIFECYCLE" in str(error).upper()
                    or "denied" in str(error).lower(), "PyKMIP %s: an Active key is not destroyed" % name, error)
-        client.revoke(enums.RevocationReasonCode.CESSATION_OF_OPERATION, made)
-        _, attributes = client.get_attributes(made, ["State"])
+        link.revoke(enums.RevocationReasonCode.CESSATION_OF_OPERATION, made)
+        _, attributes = link.get_attributes(made, ["State"])
         tap.ok(attributes[0].attribute_value.value == enums.State.DEACTIVATED, "PyKMIP %s: revoke" % name)
-        client.destroy(made)
+        link.destroy(made)
         try:
-            client.get(made)
+            link.get(made)
             tap.ok(False, "PyKMIP %s: a destroyed key is gone" % name)
         except Exception:
             tap.ok(True, "PyKMIP %s: a destroyed key is gone" % name)

@@ -1,12 +1,12 @@
 """The quick start itself: run again, stopped, started, asked for its status."""
-import kmip
+import client
 import support
 import tap
 
 
 def run(state):
-    link = kmip.Connection(state.env)
-    uid = link.call(kmip.create("quickstart-1")).uid
+    link = client.Connection(state.env)
+    uid = link.call(client.create("quickstart-1")).uid
     link.close()
     supervisor = state.pid("supervisor")
     answer = state.quickstart("--no-demo")
@@ -27,4 +27,4 @@ def run(state):
     tap.ok(answer.returncode == 0 and "verified" in answer.stdout, "a later run starts it and shows it at work",
            answer.stdout + answer.stderr)
     state.read_env()
-    tap.ok(support.wait_for(lambda: kmip.Connection(state.env).call(kmip.get(uid)).ok, 10), "old keys are there")
+    tap.ok(support.wait_for(lambda: client.Connection(state.env).call(client.get(uid)).ok, 10), "old keys are there")

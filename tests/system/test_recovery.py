@@ -2,15 +2,15 @@
 import os
 import shutil
 
-import kmip
+import client
 import tap
 from test_vault_states import swap_tpm
 
 
 def run(state):
-    link = kmip.Connection(state.env)
-    uid = link.call(kmip.create("recovery-1")).uid
-    material = link.call(kmip.get(uid)).material
+    link = client.Connection(state.env)
+    uid = link.call(client.create("recovery-1")).uid
+    material = link.call(client.get(uid)).material
     link.close()
     state.stop_one("holdfastd")
     swap_tpm(state, os.path.join(state.top, "tpm-lost"))
@@ -25,10 +25,10 @@ def run(state):
     tap.ok(answer.returncode == 0, "recovery restore onto a second TPM", answer.stderr + answer.stdout)
     state.start_one("holdfastd")
     tap.ok(state.wait_serving(60), "the vault opens under the new TPM", str(state.status()) + state.log()[-3000:])
-    link = kmip.Connection(state.env)
-    got = link.call(kmip.get(uid))
+    link = client.Connection(state.env)
+    got = link.call(client.get(uid))
     tap.ok(got.ok and got.material == material, "the old key is served, byte for byte", got)
-    tap.ok(link.call(kmip.create("recovery-2")).ok, "and new ones are made")
+    tap.ok(link.call(client.create("recovery-2")).ok, "and new ones are made")
     link.close()
     rows = state.psql("SELECT 1 FROM audit.events WHERE operation = 'Admin Recovery'")
     tap.ok(rows, "the recovery has its audit row")

@@ -2,16 +2,16 @@
 import signal
 import time
 
-import kmip
+import client
 import support
 import tap
 
 
 def served(state, uid):
     try:
-        link = kmip.Connection(state.env, timeout=10)
+        link = client.Connection(state.env, timeout=10)
         try:
-            return link.call(kmip.get(uid)).ok
+            return link.call(client.get(uid)).ok
         finally:
             link.close()
     except OSError:
@@ -27,18 +27,18 @@ def heals(state, uid, seconds, sentence):
 
 
 def run(state):
-    link = kmip.Connection(state.env)
-    uid = link.call(kmip.create("restart-1")).uid
+    link = client.Connection(state.env)
+    uid = link.call(client.create("restart-1")).uid
     state.kill("postgres", signal.SIGINT)
     results = []
     for _ in range(5):
         try:
-            results.append(link.call(kmip.get(uid)))
+            results.append(link.call(client.get(uid)))
         except OSError as error:
             results.append(error)
             break
         time.sleep(0.05)
-    bad = [r for r in results if isinstance(r, kmip.Result) and not r.ok and r.reason in (1, 0x36)]
+    bad = [r for r in results if isinstance(r, client.Result) and not r.ok and r.reason in (1, 0x36)]
     tap.ok(not bad, "while PostgreSQL restarts no live key is called missing", bad)
     link.close()
     heals(state, uid, 30, "a PostgreSQL restart heals by itself")

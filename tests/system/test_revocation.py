@@ -4,7 +4,7 @@ import ssl
 import subprocess
 import time
 
-import kmip
+import client
 import tap
 
 
@@ -16,8 +16,8 @@ def add_client(state, name):
 
 def nothing(state, sentence, **files):
     try:
-        link = kmip.Connection(state.env, timeout=10, **files)
-        answer = link.call(kmip.locate("x"))
+        link = client.Connection(state.env, timeout=10, **files)
+        answer = link.call(client.locate("x"))
         tap.ok(False, sentence, answer)
     except (OSError, ssl.SSLError):
         tap.ok(True, sentence)
@@ -26,13 +26,13 @@ def nothing(state, sentence, **files):
 def run(state):
     files, answer = add_client(state, "revoked-1")
     tap.ok(answer.returncode == 0, "a client is enrolled while the server runs", answer.stderr)
-    link = kmip.Connection(state.env, **files)
-    made = link.call(kmip.create("revoked-key"))
+    link = client.Connection(state.env, **files)
+    made = link.call(client.create("revoked-key"))
     tap.ok(made.ok, "it is served at once", made)
-    first = kmip.Connection(state.env)
-    tap.ok(not first.call(kmip.get(made.uid)).ok, "another client does not see its key")
-    missing = first.call(kmip.get("00000000-0000-7000-8000-00000000ffff"))
-    other = first.call(kmip.get(made.uid))
+    first = client.Connection(state.env)
+    tap.ok(not first.call(client.get(made.uid)).ok, "another client does not see its key")
+    missing = first.call(client.get("00000000-0000-7000-8000-00000000ffff"))
+    other = first.call(client.get(made.uid))
     tap.ok((missing.status, missing.reason, missing.message) == (other.status, other.reason, other.message),
            "a key of another is answered exactly as a missing one", (missing, other))
     first.close()
@@ -42,7 +42,7 @@ def run(state):
     served = None
     while time.monotonic() - began < 65:
         try:
-            result = link.call(kmip.get(made.uid))
+            result = link.call(client.get(made.uid))
         except OSError:
             break
         if result.ok:
@@ -68,7 +68,7 @@ def run(state):
         import socket
         raw = socket.create_connection((state.env["HOLDFAST_HOST"], int(state.env["HOLDFAST_PORT"])), 10)
         tls = context.wrap_socket(raw, server_hostname=state.env["HOLDFAST_HOST"])
-        tls.sendall(kmip.message([kmip.locate("x")]))
+        tls.sendall(client.message([client.locate("x")]))
         tap.ok(tls.recv(1) == b"", "no certificate gets nothing")
     except OSError:
         tap.ok(True, "no certificate gets nothing")
@@ -80,5 +80,5 @@ def run(state):
     cert = os.path.join(state.top, "signed.pem")
     with open(cert, "wb") as f:
         f.write(answer.stdout)
-    tap.ok(answer.returncode == 0 and kmip.Connection(state.env, cert=cert, key=key).call(kmip.create()).ok,
+    tap.ok(answer.returncode == 0 and client.Connection(state.env, cert=cert, key=key).call(client.create()).ok,
            "a client with a request of its own is served", answer.stderr)

@@ -1,0 +1,74 @@
+# The direction of dependencies, kept by the linker: each program holds one library whole and only the libraries
+# (and the foreign ones) that it may know. An edge back is an undefined symbol, and the build stops.
+tests_checks_layer_proto_SOURCES = tests/checks/layer.c
+tests_checks_layer_proto_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,proto/libproto.a,--no-whole-archive
+tests_checks_layer_proto_LDADD =  $(JANSSON_LIBS)
+tests_checks_layer_proto_DEPENDENCIES = proto/libproto.a 
+tests_checks_layer_base_SOURCES = tests/checks/layer.c
+tests_checks_layer_base_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/base/libbase.a,--no-whole-archive
+tests_checks_layer_base_LDADD = proto/libproto.a $(INIH_LIBS) $(JANSSON_LIBS)
+tests_checks_layer_base_DEPENDENCIES = server/base/libbase.a proto/libproto.a
+tests_checks_layer_ipc_SOURCES = tests/checks/layer.c
+tests_checks_layer_ipc_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/ipc/libipc.a,--no-whole-archive
+tests_checks_layer_ipc_LDADD = server/base/libbase.a proto/libproto.a $(INIH_LIBS)
+tests_checks_layer_ipc_DEPENDENCIES = server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_certs_SOURCES = tests/checks/layer.c
+tests_checks_layer_certs_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,certs/libcerts.a,--no-whole-archive
+tests_checks_layer_certs_LDADD = server/base/libbase.a proto/libproto.a $(INIH_LIBS) $(OPENSSL_LIBS)
+tests_checks_layer_certs_DEPENDENCIES = certs/libcerts.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_vaultclient_SOURCES = tests/checks/layer.c
+tests_checks_layer_vaultclient_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/vault/libvaultclient.a,--no-whole-archive
+tests_checks_layer_vaultclient_LDADD = server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(INIH_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS)
+tests_checks_layer_vaultclient_DEPENDENCIES = server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_vault_SOURCES = tests/checks/layer.c
+tests_checks_layer_vault_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/vault/libvault.a,--no-whole-archive
+tests_checks_layer_vault_LDADD = server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(JANSSON_LIBS) $(INIH_LIBS) $(EVENT_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+tests_checks_layer_vault_DEPENDENCIES = server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_db_SOURCES = tests/checks/layer.c
+tests_checks_layer_db_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,db/libdb.a,--no-whole-archive
+tests_checks_layer_db_LDADD = server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(INIH_LIBS) $(EVENT_LIBS) $(PQ_LIBS) $(OPENSSL_LIBS)
+tests_checks_layer_db_DEPENDENCIES = db/libdb.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_policy_SOURCES = tests/checks/layer.c
+tests_checks_layer_policy_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/policy/libpolicy.a,--no-whole-archive
+tests_checks_layer_policy_LDADD = server/base/libbase.a proto/libproto.a $(INIH_LIBS)
+tests_checks_layer_policy_DEPENDENCIES = server/policy/libpolicy.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_ops_SOURCES = tests/checks/layer.c
+tests_checks_layer_ops_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/ops/libops.a,--no-whole-archive
+tests_checks_layer_ops_LDADD = server/policy/libpolicy.a server/base/libbase.a proto/libproto.a $(INIH_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS)
+tests_checks_layer_ops_DEPENDENCIES = server/ops/libops.a server/policy/libpolicy.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_engine_SOURCES = tests/checks/layer.c
+tests_checks_layer_engine_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/engine/libengine.a,--no-whole-archive
+tests_checks_layer_engine_LDADD = server/ops/libops.a server/policy/libpolicy.a db/libdb.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(INIH_LIBS) $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS)
+tests_checks_layer_engine_DEPENDENCIES = server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_net_SOURCES = tests/checks/layer.c
+tests_checks_layer_net_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/net/libnet.a,--no-whole-archive
+tests_checks_layer_net_LDADD = server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+tests_checks_layer_net_DEPENDENCIES = server/net/libnet.a server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_process_SOURCES = tests/checks/layer.c
+tests_checks_layer_process_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/process/libprocess.a,--no-whole-archive
+tests_checks_layer_process_LDADD = server/net/libnet.a server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+tests_checks_layer_process_DEPENDENCIES = server/process/libprocess.a server/net/libnet.a server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_admin_SOURCES = tests/checks/layer.c
+tests_checks_layer_admin_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/admin/libadmin.a,--no-whole-archive
+tests_checks_layer_admin_LDADD = server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+tests_checks_layer_admin_DEPENDENCIES = server/admin/libadmin.a server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+layer_programs = \
+	tests/checks/layer_proto \
+	tests/checks/layer_base \
+	tests/checks/layer_ipc \
+	tests/checks/layer_certs \
+	tests/checks/layer_vaultclient \
+	tests/checks/layer_vault \
+	tests/checks/layer_db \
+	tests/checks/layer_policy \
+	tests/checks/layer_ops \
+	tests/checks/layer_engine \
+	tests/checks/layer_net \
+	tests/checks/layer_process \
+	tests/checks/layer_admin
+check_PROGRAMS += $(layer_programs)
+TESTS += $(layer_programs)
+
+# The same for what is read: no #include against the direction.
+dist_check_SCRIPTS += tests/checks/includes.py
+TESTS += tests/checks/includes.py
