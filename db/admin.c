@@ -105,8 +105,8 @@ rc_t db_admin_open(const char *conninfo, const char *role, struct db_admin **out
     *out = a;
     if (!a)
         return RC_NO_MEMORY;
-    const char *keys[] = {"dbname", "application_name", "client_encoding", "connect_timeout",
-                          role ? "user" : NULL, NULL};
+    const char *keys[] = {"dbname",          "application_name",   "client_encoding",
+                          "connect_timeout", role ? "user" : NULL, NULL};
     const char *values[] = {conninfo, "holdfast command", "UTF8", "5", role, NULL};
     a->pg = PQconnectdbParams(keys, values, 1);
     if (!a->pg)
@@ -152,8 +152,7 @@ rc_t db_settings_check(struct db_admin *a, struct db_setting out[DB_SETTING_COUN
          DB_SETTING_UNSAFE},
         {"full_page_writes", "a crash of the machine could damage pages half written",
          DB_SETTING_UNSAFE},
-        {"synchronous_commit", "a crash could lose requests that were answered",
-         DB_SETTING_UNSAFE},
+        {"synchronous_commit", "a crash could lose requests that were answered", DB_SETTING_UNSAFE},
         {"data_checksums", "damage of the storage would not be noticed", DB_SETTING_WARN},
     };
     for (int i = 0; i < DB_SETTING_COUNT; i++) {
@@ -252,9 +251,10 @@ rc_t db_client_list(struct db_admin *a, db_client_fn *each, void *arg)
 {
     PGresult *r = NULL;
     TRY(admin_text(a,
-                   "SELECT id, name, enabled, standing, " SECONDS("created_at") ","
-                   " coalesce(identities, ''), certificates, " SECONDS("not_after")
-                   " FROM policy.clients ORDER BY name",
+                   "SELECT id, name, enabled, standing, " SECONDS(
+                       "created_at") ","
+                                     " coalesce(identities, ''), certificates, " SECONDS(
+                                         "not_after") " FROM policy.clients ORDER BY name",
                    0, NULL, &r));
     rc_t rc = RC_OK;
     for (int i = 0; i < PQntuples(r) && rc == RC_OK; i++) {
@@ -277,12 +277,14 @@ rc_t db_certificate_list(struct db_admin *a, const char *client, db_certificate_
 {
     PGresult *r = NULL;
     const char *values[] = {client};
-    TRY(admin_text(a,
-                   "SELECT c.name, x.issuer, x.serial, x.fingerprint, " SECONDS("x.not_before") ", "
-                   SECONDS("x.not_after") ", " SECONDS("x.revoked_at")
-                   " FROM policy.certificate x JOIN policy.client c ON c.id = x.client"
-                   " WHERE $1::text IS NULL OR c.name = $1 ORDER BY c.name, x.created_at",
-                   1, values, &r));
+    TRY(admin_text(
+        a,
+        "SELECT c.name, x.issuer, x.serial, x.fingerprint, " SECONDS("x.not_before") ", " SECONDS(
+            "x.not_after") ", " SECONDS("x.revoked_at") " FROM policy.certificate x JOIN "
+                                                        "policy.client c ON c.id = x.client"
+                                                        " WHERE $1::text IS NULL OR c.name = $1 "
+                                                        "ORDER BY c.name, x.created_at",
+        1, values, &r));
     for (int i = 0; i < PQntuples(r); i++) {
         struct db_certificate_row row = {.client = PQgetvalue(r, i, 0),
                                          .issuer = PQgetvalue(r, i, 1),
@@ -332,7 +334,8 @@ static const char *text_or_null(const PGresult *r, int row, int col)
 
 /*
  * The cursor is the time of the newest row shown. Rows of concurrent streams may become visible a
- * little out of order; each look goes back two seconds less than it would need to miss none of them.
+ * little out of order; each look goes back two seconds less than it would need to miss none of
+ * them.
  */
 rc_t db_audit_tail(struct db_admin *a, unsigned count, int64_t *cursor, db_event_fn *each,
                    void *arg)
@@ -353,10 +356,10 @@ rc_t db_audit_tail(struct db_admin *a, unsigned count, int64_t *cursor, db_event
                    2, values, &r));
     for (int i = 0; i < PQntuples(r); i++) {
         struct db_event_row e;
-        const char **const fields[] = {&e.at,       &e.stream,      &e.seq,      &e.client,
-                                       &e.fingerprint, &e.address,  &e.protocol, &e.correlation,
-                                       &e.position, &e.operation,   &e.object,   &e.result,
-                                       &e.reason,   &e.duration_us, &e.detail,   &e.hash};
+        const char **const fields[] = {&e.at,          &e.stream,      &e.seq,      &e.client,
+                                       &e.fingerprint, &e.address,     &e.protocol, &e.correlation,
+                                       &e.position,    &e.operation,   &e.object,   &e.result,
+                                       &e.reason,      &e.duration_us, &e.detail,   &e.hash};
         for (int f = 0; f < 16; f++)
             *fields[f] = text_or_null(r, i, f);
         *cursor = number(r, i, 16, *cursor);
@@ -375,16 +378,17 @@ rc_t db_counts(struct db_admin *a, struct db_counts *out)
     unsigned want = 0;
     TRY(db_migration_state(a, &out->migration, &want));
     PGresult *r = NULL;
-    TRY(admin_text(a,
-                   "SELECT current_setting('server_version'), pg_is_in_recovery(),"
-                   " pg_database_size(current_database()),"
-                   " (SELECT greatest(max(c.reltuples), 0)::bigint FROM pg_class c"
-                   "   JOIN pg_namespace n ON n.oid = c.relnamespace"
-                   "   WHERE n.nspname = 'kmip' AND c.relname = 'object'),"
-                   " (SELECT sum(greatest(c.reltuples, 0))::bigint FROM pg_class c"
-                   "   JOIN pg_namespace n ON n.oid = c.relnamespace"
-                   "   WHERE n.nspname = 'audit' AND c.relname LIKE 'event\\_%' AND c.relkind = 'r')",
-                   0, NULL, &r));
+    TRY(admin_text(
+        a,
+        "SELECT current_setting('server_version'), pg_is_in_recovery(),"
+        " pg_database_size(current_database()),"
+        " (SELECT greatest(max(c.reltuples), 0)::bigint FROM pg_class c"
+        "   JOIN pg_namespace n ON n.oid = c.relnamespace"
+        "   WHERE n.nspname = 'kmip' AND c.relname = 'object'),"
+        " (SELECT sum(greatest(c.reltuples, 0))::bigint FROM pg_class c"
+        "   JOIN pg_namespace n ON n.oid = c.relnamespace"
+        "   WHERE n.nspname = 'audit' AND c.relname LIKE 'event\\_%' AND c.relkind = 'r')",
+        0, NULL, &r));
     snprintf(out->server_version, sizeof out->server_version, "%s", PQgetvalue(r, 0, 0));
     out->in_recovery = *PQgetvalue(r, 0, 1) == 't';
     out->database_bytes = number(r, 0, 2, 0);

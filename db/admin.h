@@ -35,8 +35,9 @@ typedef void db_progress_fn(void *arg, const char *text);
 
 /*
  * Applies the missing migrations, each in a transaction, under an advisory lock. Needs a superuser,
- * or a member of holdfast_owner with CREATEROLE for the first run. Safe to run again. Also makes audit partitions ahead. RC_INTEGRITY: an applied migration
- * differs from the one in this program, or the database is newer.
+ * or a member of holdfast_owner with CREATEROLE for the first run. Safe to run again. Also makes
+ * audit partitions ahead. RC_INTEGRITY: an applied migration differs from the one in this program,
+ * or the database is newer.
  */
 rc_t db_migrate(struct db_admin *admin, db_progress_fn *progress, void *arg);
 /* The schema's number in the database (0: none) and the one this program knows. */
@@ -61,11 +62,11 @@ rc_t db_settings_check(struct db_admin *admin, struct db_setting out[DB_SETTING_
 
 /* A certificate and the identity it gives. All text UTF-8. */
 struct db_certificate {
-    const char *issuer;      /* RFC 2253 text */
-    const char *kind;        /* identity: "uri", "dns", "email", "subject" */
+    const char *issuer; /* RFC 2253 text */
+    const char *kind;   /* identity: "uri", "dns", "email", "subject" */
     const char *value;
-    const char *serial;      /* lower-case hexadecimal */
-    const char *fingerprint; /* SHA-256, lower-case hexadecimal; the key */
+    const char *serial;            /* lower-case hexadecimal */
+    const char *fingerprint;       /* SHA-256, lower-case hexadecimal; the key */
     int64_t not_before, not_after; /* seconds */
 };
 
@@ -79,9 +80,9 @@ rc_t db_client_add(struct db_admin *admin, const char *name, const struct db_cer
 rc_t db_certificate_add(struct db_admin *admin, const char *client,
                         const struct db_certificate *cert);
 /*
- * Revokes one certificate (fingerprint or serial), or, when `certificate` is NULL, the client: it is
- * disabled and all its certificates are revoked. Holds for open connections at their next request.
- * RC_NOT_FOUND.
+ * Revokes one certificate (fingerprint or serial), or, when `certificate` is NULL, the client: it
+ * is disabled and all its certificates are revoked. Holds for open connections at their next
+ * request. RC_NOT_FOUND.
  */
 rc_t db_client_revoke(struct db_admin *admin, const char *client, const char *certificate);
 /* Enables or disables without touching certificates. RC_NOT_FOUND. */
@@ -121,7 +122,8 @@ struct db_verify_row {
     const char *detail;
 };
 typedef bool db_verify_fn(void *arg, const struct db_verify_row *row);
-/* Runs audit.verify(). RC_INTEGRITY when a row says that something is wrong; RC_OK when all is well. */
+/* Runs audit.verify(). RC_INTEGRITY when a row says that something is wrong; RC_OK when all is
+ * well. */
 rc_t db_audit_verify(struct db_admin *admin, db_verify_fn *each, void *arg);
 
 /* One row of audit.events as text; NULL where not set. */

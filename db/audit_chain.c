@@ -138,7 +138,8 @@ rc_t audit_canonical(const struct audit_event *e, const struct uid *stream, uint
     return put_hex(out, previous, AUDIT_HASH_BYTES);
 }
 
-/* One fetch for the life of the process: an implicit fetch a row costs more than the hash itself. */
+/* One fetch for the life of the process: an implicit fetch a row costs more than the hash itself.
+ */
 static const EVP_MD *sha256(void)
 {
     static EVP_MD *md;

@@ -1,8 +1,9 @@
 /*
  * The committer: one group on its way, the next one fills meanwhile. A group is one pipeline of
- * BEGIN, one statement, COMMIT: the statement checks all, then writes all, so that a lost race is an
- * answer and not an error. A group whose statement fails is split until the guilty unit stands alone.
- * No unit is answered DONE before a COMMIT was answered by its own tag and without a warning.
+ * BEGIN, one statement, COMMIT: the statement checks all, then writes all, so that a lost race is
+ * an answer and not an error. A group whose statement fails is split until the guilty unit stands
+ * alone. No unit is answered DONE before a COMMIT was answered by its own tag and without a
+ * warning.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -142,8 +143,8 @@ static void gap_commit(struct db *db)
                                         .detail = bytes_str(c->gap_detail),
                                         .position = -1,
                                         .duration_us = -1};
-    c->gap_unit = (struct db_unit){
-        .events = &c->gap_event, .event_count = 1, .done = gap_done, .arg = db};
+    c->gap_unit =
+        (struct db_unit){.events = &c->gap_event, .event_count = 1, .done = gap_done, .arg = db};
     db_commit(db, &c->gap_unit);
 }
 
@@ -184,7 +185,8 @@ static bool class_is(const char *sqlstate, const char *class)
     return strncmp(sqlstate, class, 2) == 0;
 }
 
-/* Errors that another try may heal: serialisation, deadlock, lock wait, a race lost in the statement. */
+/* Errors that another try may heal: serialisation, deadlock, lock wait, a race lost in the
+ * statement. */
 static bool is_passing(const char *s)
 {
     return strcmp(s, "40001") == 0 || strcmp(s, "40P01") == 0 || strcmp(s, "55P03") == 0 ||
@@ -203,7 +205,8 @@ static void group_failed(struct db *db, struct slice *s)
 {
     struct committer *c = &db->committer;
     const char *state = c->sqlstate;
-    if (strcmp(state, "HF001") == 0 && ++s->tries < GROUP_TRIES) { /* the stream is fenced or moved: open another one */
+    if (strcmp(state, "HF001") == 0 &&
+        ++s->tries < GROUP_TRIES) { /* the stream is fenced or moved: open another one */
         c->stream_open = false;
         commit_retry(db, s);
         stream_begin(db);
@@ -352,10 +355,11 @@ static void group_send(struct db *db, struct slice *s)
     c->losers = 0;
     c->warnings = conn_warnings(db->commit);
     c->sent_us = clock_monotonic_us();
-    bool ok = commit_settle(db) && conn_query(db->commit, STMT_BEGIN, NULL, on_begin, db) &&
-         conn_query(db->commit, s->changes ? STMT_CHANGE : STMT_APPEND, &c->params, on_main, db) &&
-         conn_query(db->commit, STMT_COMMIT, NULL, on_commit, db) &&
-         conn_sync(db->commit, on_group, db);
+    bool ok =
+        commit_settle(db) && conn_query(db->commit, STMT_BEGIN, NULL, on_begin, db) &&
+        conn_query(db->commit, s->changes ? STMT_CHANGE : STMT_APPEND, &c->params, on_main, db) &&
+        conn_query(db->commit, STMT_COMMIT, NULL, on_commit, db) &&
+        conn_sync(db->commit, on_group, db);
     if (!ok) /* how much of it left is not known: as any lost connection */
         conn_break(db->commit, "a group could not be sent");
 }
@@ -387,7 +391,8 @@ void committer_down(struct db *db)
     c->rollback = false;
     if (!c->flight)
         return;
-    for (size_t i = 0; i < c->flight->count; i++) /* losers' marks of an answer that did not count */
+    for (size_t i = 0; i < c->flight->count;
+         i++) /* losers' marks of an answer that did not count */
         c->flight->units[i]->lost = DB_LOST_NOTHING;
     c->unknown = c->flight;
     c->flight = NULL;

@@ -13,7 +13,12 @@
 #include "server/base/log.h"
 
 enum conn_state { CONN_WAITING, CONN_CONNECTING, CONN_CHECKING, CONN_PREPARING, CONN_READY };
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 3000, REFUSED_WAIT_MS = 5000, DEADLINE_EXTRA_MS = 2000 };
+enum {
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MOST_MS = 3000,
+    REFUSED_WAIT_MS = 5000,
+    DEADLINE_EXTRA_MS = 2000
+};
 
 /* One expected answer, in the order of sending. */
 struct expect {
@@ -316,7 +321,8 @@ static const char check_sql[] =
     " to_regtype('audit.entry')::oid, to_regtype('audit.entry[]')::oid,"
     " to_regtype('kmip.change')::oid, to_regtype('kmip.change[]')::oid,"
     " to_regtype('kmip.new_name')::oid, to_regtype('kmip.new_name[]')::oid,"
-    " set_config('statement_timeout', $1::text, false), set_config('lock_timeout', $2::text, false),"
+    " set_config('statement_timeout', $1::text, false), set_config('lock_timeout', $2::text, "
+    "false),"
     " set_config('idle_in_transaction_session_timeout', '10s', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false),"
     " set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),"
@@ -531,7 +537,8 @@ static void conn_on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- reading ---- */
 
-/* Takes what has come. Callbacks may send, or break the connection (then c->pg or state changes). */
+/* Takes what has come. Callbacks may send, or break the connection (then c->pg or state changes).
+ */
 static void conn_read(struct conn *c)
 {
     PGconn *pg = c->pg;

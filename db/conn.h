@@ -1,7 +1,7 @@
 /*
- * One asynchronous PostgreSQL connection on the event loop: connects, checks what it found, prepares
- * the statements, then carries pipelined queries whose results come back in order. Reconnects with a
- * jittered back-off. Knows nothing of what the queries mean. Internal to db.
+ * One asynchronous PostgreSQL connection on the event loop: connects, checks what it found,
+ * prepares the statements, then carries pipelined queries whose results come back in order.
+ * Reconnects with a jittered back-off. Knows nothing of what the queries mean. Internal to db.
  *
  * States: WAITING -> CONNECTING -> CHECKING -> PREPARING -> READY; any failure -> WAITING.
  */
@@ -28,14 +28,14 @@ unsigned db_migration_known(void);
 
 /* What the check of a fresh connection found. */
 struct conn_facts {
-    int server_version;    /* 150006 */
+    int server_version; /* 150006 */
     char version[64];
-    unsigned migration;    /* newest applied one, 0: none */
-    bool safe;             /* fsync, full_page_writes, synchronous_commit are on */
+    unsigned migration; /* newest applied one, 0: none */
+    bool safe;          /* fsync, full_page_writes, synchronous_commit are on */
     bool checksums;
-    bool in_recovery;      /* a standby, or read-only */
-    char unsafe[64];       /* the first unsafe setting, "fsync=off" */
-    char cluster[64];      /* system identifier and timeline: changes at a failover */
+    bool in_recovery; /* a standby, or read-only */
+    char unsafe[64];  /* the first unsafe setting, "fsync=off" */
+    char cluster[64]; /* system identifier and timeline: changes at a failover */
     Oid entry, entry_array, change, change_array, name, name_array;
 };
 
@@ -46,12 +46,12 @@ enum conn_trouble {
 };
 
 struct conn_config {
-    const char *conninfo;     /* borrowed for the connection's life */
-    const char *name;         /* application_name and log key: "load", "commit"; static */
-    int statements;           /* ON_LOAD or ON_COMMIT */
+    const char *conninfo; /* borrowed for the connection's life */
+    const char *name;     /* application_name and log key: "load", "commit"; static */
+    int statements;       /* ON_LOAD or ON_COMMIT */
     uint32_t statement_timeout_ms, connect_timeout_ms, lock_wait_ms;
     bool allow_unsafe;
-    void (*on_ready)(void *arg);                         /* READY: queries may be sent */
+    void (*on_ready)(void *arg); /* READY: queries may be sent */
     void (*on_down)(void *arg, enum conn_trouble why, const char *text);
     void *arg;
 };
@@ -86,7 +86,8 @@ bool conn_prepare(struct conn *c, const char *name, const char *sql, conn_result
 bool conn_query_named(struct conn *c, const char *name, struct pg_params *params,
                       conn_result_fn *done, void *arg);
 bool conn_sync(struct conn *c, conn_sync_fn *done, void *arg);
-/* Gives the connection up and reconnects, from the loop: after an answer that makes no sense, or of a standby. */
+/* Gives the connection up and reconnects, from the loop: after an answer that makes no sense, or of
+ * a standby. */
 void conn_break(struct conn *c, const char *why);
 
 /* The same at once: callbacks of all that is pending run before it returns. */

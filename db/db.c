@@ -1,6 +1,6 @@
 /*
- * The worker's database handle: two connections, their common state, the end-of-turn event that sends
- * and answers, the grace time after which waiting work is refused. See db.h.
+ * The worker's database handle: two connections, their common state, the end-of-turn event that
+ * sends and answers, the grace time after which waiting work is refused. See db.h.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,15 +17,15 @@ struct hierarchy;
 /* ---- life ----------------------------------------------------------------------------------- */
 
 enum db_state {
-    DB_STATE_DOWN = 0,   /* not connected; tries again by itself */
-    DB_STATE_READY,      /* both connections work, the audit stream is open */
-    DB_STATE_UNSAFE,     /* refused: a setting could lose commits; looked at again every few seconds */
-    DB_STATE_MIGRATION,  /* refused: the schema is not the one this program knows: `db migrate` */
+    DB_STATE_DOWN = 0, /* not connected; tries again by itself */
+    DB_STATE_READY,    /* both connections work, the audit stream is open */
+    DB_STATE_UNSAFE, /* refused: a setting could lose commits; looked at again every few seconds */
+    DB_STATE_MIGRATION, /* refused: the schema is not the one this program knows: `db migrate` */
 };
 
 struct db_settings {
-    const char *conninfo;          /* libpq connection string or URI */
-    const char *opener;            /* who opens audit streams: "node/worker-0"; unique while alive */
+    const char *conninfo; /* libpq connection string or URI */
+    const char *opener;   /* who opens audit streams: "node/worker-0"; unique while alive */
     uint32_t statement_timeout_ms; /* 5000 */
     uint32_t connect_timeout_ms;   /* 3000 */
     uint32_t lock_wait_ms;         /* 100: a row locked for longer makes a loser */
@@ -35,7 +35,7 @@ struct db_settings {
     uint32_t group_units;          /* 256 */
     uint32_t group_bytes;          /* 4 MiB */
     uint32_t queue_units;          /* 8192: most units that wait; more are RC_BUSY */
-    bool allow_unsafe;             /* serve in spite of unsafe settings (configuration db_allow_unsafe) */
+    bool allow_unsafe; /* serve in spite of unsafe settings (configuration db_allow_unsafe) */
     void (*on_state)(void *arg, enum db_state state); /* may be NULL */
     void *arg;
 };
@@ -51,7 +51,8 @@ struct db_settings {
                           .group_bytes = 4u << 20,                                                 \
                           .queue_units = 8192})
 
-/* Copies the strings. Nothing is opened before db_start(). RC_NO_MEMORY, RC_CONFIG (bad conninfo). */
+/* Copies the strings. Nothing is opened before db_start(). RC_NO_MEMORY, RC_CONFIG (bad conninfo).
+ */
 rc_t db_new(struct event_base *base, const struct db_settings *settings, struct db **out);
 /* Begins to connect. The first on_state() comes from the event loop. */
 void db_start(struct db *db);
@@ -70,7 +71,8 @@ size_t db_pending(const struct db *db);
  * knows that the turn is over saves the detour.
  */
 void db_flush(struct db *db);
-/* Call once for each request answered with the constant error; one audit row tells the sum later. */
+/* Call once for each request answered with the constant error; one audit row tells the sum later.
+ */
 void db_refused(struct db *db);
 
 /* ---- loads ---------------------------------------------------------------------------------- */
@@ -84,9 +86,9 @@ enum db_want { DB_WANT_MATERIAL = 1, DB_WANT_NAMES = 2, DB_WANT_ATTRIBUTES = 4 }
 struct db_objects {
     const struct uid *uids;
     size_t count;
-    unsigned want;          /* enum db_want; what is not wanted comes back empty */
-    struct object **found;  /* out: array of count in the order of uids, NULL where there is none; in
-                               the arena (the caller may bring its own array instead) */
+    unsigned want;         /* enum db_want; what is not wanted comes back empty */
+    struct object **found; /* out: array of count in the order of uids, NULL where there is none; in
+                              the arena (the caller may bring its own array instead) */
 };
 
 enum { DB_IDENTITY_NAMES = 16 };
@@ -115,7 +117,7 @@ struct db_identity {
 /* Filters: all that are set must hold. */
 enum db_locate_filter {
     DB_LOCATE_OBJECT_TYPE = 1 << 0,
-    DB_LOCATE_STATE = 1 << 1,     /* effective state at `now`; finds destroyed ones when asked for */
+    DB_LOCATE_STATE = 1 << 1, /* effective state at `now`; finds destroyed ones when asked for */
     DB_LOCATE_ALGORITHM = 1 << 2,
     DB_LOCATE_LENGTH = 1 << 3,
     DB_LOCATE_USAGE_MASK = 1 << 4, /* the object has all these bits */
@@ -145,7 +147,8 @@ struct db_date_filter {
 
 enum { DB_LOCATE_DATES = 8, DB_LOCATE_NAMES = 8 };
 
-/* Newest first (KMIP 2.1, 6.1.32): uids are ordered by time of making. Only objects of this owner. */
+/* Newest first (KMIP 2.1, 6.1.32): uids are ordered by time of making. Only objects of this owner.
+ */
 struct db_locate {
     struct uid owner;
     uint64_t domain;
@@ -173,8 +176,8 @@ struct db_load;
 typedef void db_load_done_fn(struct db_load *load, rc_t rc);
 
 /*
- * One load. Owned by the caller, like all it points at; stays valid and unchanged until the callback.
- * Results lie in the arena.
+ * One load. Owned by the caller, like all it points at; stays valid and unchanged until the
+ * callback. Results lie in the arena.
  */
 struct db_load {
     enum db_load_kind kind;
@@ -218,8 +221,9 @@ struct db_stats {
     uint64_t reconnects;       /* connections made after the first */
     uint64_t refused;          /* db_refused() calls */
     uint64_t group_units_last; /* units of the last group */
-    uint64_t commit_us_sum;    /* microseconds from sending a group to its answer, summed over groups */
-    struct uid stream;         /* the open audit stream, nil while there is none */
+    uint64_t
+        commit_us_sum; /* microseconds from sending a group to its answer, summed over groups */
+    struct uid stream; /* the open audit stream, nil while there is none */
 };
 
 /* Valid as long as db is. */

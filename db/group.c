@@ -1,6 +1,7 @@
 /*
- * Forming and encoding of commit groups: which units go together, and their one statement in binary.
- * One change per uid per group; a unit that wants a uid already taken waits for the next group.
+ * Forming and encoding of commit groups: which units go together, and their one statement in
+ * binary. One change per uid per group; a unit that wants a uid already taken waits for the next
+ * group.
  */
 #include <stdlib.h>
 
@@ -83,7 +84,8 @@ static bool json_storable(struct bytes json)
     for (size_t i = 0; i + 1 < json.len; i++) {
         if (json.data[i] != '\\')
             continue;
-        if (json.data[i + 1] == 'u' && i + 5 < json.len && memcmp(json.data + i + 2, "0000", 4) == 0)
+        if (json.data[i + 1] == 'u' && i + 5 < json.len &&
+            memcmp(json.data + i + 2, "0000", 4) == 0)
             return false;
         i++; /* the escaped character */
     }
@@ -161,8 +163,8 @@ struct slice *group_form(struct db *db)
     while (*link && s->count < s->room) {
         struct db_unit *u = *link;
         size_t more = u->event_count > u->change_count ? u->event_count : u->change_count;
-        bool fits = s->count == 0 ||
-                    (rows + more <= limits->group_rows && bytes + u->own.bytes <= limits->group_bytes);
+        bool fits = s->count == 0 || (rows + more <= limits->group_rows &&
+                                      bytes + u->own.bytes <= limits->group_bytes);
         if (!fits)
             break;
         if (unit_collides(&set, u)) {
@@ -290,15 +292,10 @@ static rc_t put_change(struct buf *out, const struct db_change *ch)
                                 c->length,      c->usage_mask, c->revocation_reason, o->key_format};
     for (size_t i = 0; i < 8; i++)
         TRY(pg_field_i8(out, numbers[i]));
-    const int64_t dates[] = {c->initial_date,
-                             c->activation_date,
-                             c->process_start_date,
-                             c->protect_stop_date,
-                             c->deactivation_date,
-                             c->compromise_occurrence_date,
-                             c->compromise_date,
-                             c->destroy_date,
-                             o->last_change_date};
+    const int64_t dates[] = {
+        c->initial_date,      c->activation_date,   c->process_start_date,
+        c->protect_stop_date, c->deactivation_date, c->compromise_occurrence_date,
+        c->compromise_date,   c->destroy_date,      o->last_change_date};
     for (size_t i = 0; i < 9; i++)
         TRY(pg_field_date(out, dates[i]));
     TRY(pg_field_bool(out, c->extractable));
@@ -307,9 +304,8 @@ static rc_t put_change(struct buf *out, const struct db_change *ch)
     TRY(pg_field_bool(out, c->always_sensitive));
     TRY(pg_field_bytes(out, OID_BYTEA, bytes_of(o->control_mac, CONTROL_MAC_BYTES)));
     TRY(pg_field_jsonb(out, o->attributes));
-    TRY(ch->kind == DB_INSERT && o->material.len
-            ? pg_field_bytes(out, OID_BYTEA, o->material)
-            : pg_field_null(out, OID_BYTEA));
+    TRY(ch->kind == DB_INSERT && o->material.len ? pg_field_bytes(out, OID_BYTEA, o->material)
+                                                 : pg_field_null(out, OID_BYTEA));
     TRY(pg_field_bool(out, ch->replace_names));
     pg_row_end(out, mark);
     return RC_OK;

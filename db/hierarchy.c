@@ -17,24 +17,39 @@ struct column {
     size_t offset;
 };
 
-#define NODE(name, kind) {#name, kind, offsetof(struct hierarchy_node, name)}
-#define CR(name, kind)   {#name, kind, offsetof(struct hierarchy_cr, name)}
-#define CS(name, kind)   {#name, kind, offsetof(struct hierarchy_cs, name)}
-#define EP(name, kind)   {#name, kind, offsetof(struct hierarchy_ep, name)}
-#define DK(name, kind)   {#name, kind, offsetof(struct hierarchy_dk, name)}
+#define NODE(name, kind)                                                                           \
+    {                                                                                              \
+#name, kind, offsetof(struct hierarchy_node, name)                                         \
+    }
+#define CR(name, kind)                                                                             \
+    {                                                                                              \
+#name, kind, offsetof(struct hierarchy_cr, name)                                           \
+    }
+#define CS(name, kind)                                                                             \
+    {                                                                                              \
+#name, kind, offsetof(struct hierarchy_cs, name)                                           \
+    }
+#define EP(name, kind)                                                                             \
+    {                                                                                              \
+#name, kind, offsetof(struct hierarchy_ep, name)                                           \
+    }
+#define DK(name, kind)                                                                             \
+    {                                                                                              \
+#name, kind, offsetof(struct hierarchy_dk, name)                                           \
+    }
 
 static const struct column node_columns[] = {
-    NODE(id, UID),        NODE(ek_cert, BYTES), NODE(ak_pub, BYTES), NODE(srk_pub, BYTES),
-    NODE(cr_id, U32),     NODE(cr_priv, BYTES), NODE(pcr_mask, U32), NODE(approval, U64),
+    NODE(id, UID),           NODE(ek_cert, BYTES), NODE(ak_pub, BYTES), NODE(srk_pub, BYTES),
+    NODE(cr_id, U32),        NODE(cr_priv, BYTES), NODE(pcr_mask, U32), NODE(approval, U64),
     NODE(use_policy, BYTES), NODE(use_sig, BYTES), NODE(nv_auth, BYTES)};
-static const struct column cr_columns[] = {CR(id, U32),           CR(state, U32),
-                                           CR(pub, BYTES),        CR(auth_pub, BYTES),
-                                           CR(escrow_digest, BYTES), CR(escrow_proof, BYTES)};
+static const struct column cr_columns[] = {
+    CR(id, U32),         CR(state, U32),           CR(pub, BYTES),
+    CR(auth_pub, BYTES), CR(escrow_digest, BYTES), CR(escrow_proof, BYTES)};
 static const struct column cs_columns[] = {CS(cr_id, U32), CS(pub, BYTES), CS(priv, BYTES)};
 static const struct column ep_columns[] = {EP(epoch, U32), EP(cr_id, U32),  EP(state, U32),
                                            EP(pub, BYTES), EP(priv, BYTES), EP(mac, BYTES)};
-static const struct column dk_columns[] = {DK(domain, U64), DK(epoch, U32),  DK(ep_epoch, U32),
-                                           DK(state, U32),  DK(pub, BYTES),  DK(priv, BYTES),
+static const struct column dk_columns[] = {DK(domain, U64), DK(epoch, U32), DK(ep_epoch, U32),
+                                           DK(state, U32),  DK(pub, BYTES), DK(priv, BYTES),
                                            DK(mac, BYTES)};
 
 static const struct table {
@@ -46,13 +61,11 @@ static const struct table {
     size_t rows, row_count; /* offsets in struct hierarchy */
 } tables[] = {
 #define TABLE(name, keys, type, rows, count)                                                       \
-    {"kmip." #name,                                                                                \
-     name##_columns,                                                                               \
-     sizeof name##_columns / sizeof *name##_columns,                                               \
-     keys,                                                                                         \
-     sizeof(struct type),                                                                          \
-     offsetof(struct hierarchy, rows),                                                             \
-     offsetof(struct hierarchy, count)}
+    {                                                                                              \
+        "kmip." #name, name##_columns, sizeof name##_columns / sizeof *name##_columns, keys,       \
+            sizeof(struct type), offsetof(struct hierarchy, rows),                                 \
+            offsetof(struct hierarchy, count)                                                      \
+    }
     TABLE(node, 1, hierarchy_node, nodes, node_count), TABLE(cr, 1, hierarchy_cr, crs, cr_count),
     TABLE(cs, 1, hierarchy_cs, css, cs_count),         TABLE(ep, 1, hierarchy_ep, eps, ep_count),
     TABLE(dk, 2, hierarchy_dk, dks, dk_count),
@@ -129,9 +142,8 @@ static void on_table(struct db_load *load, const PGresult *r, const struct table
 {
     if (load->own.rc != RC_OK)
         return;
-    load->own.rc = load_failed(r, "hierarchy")
-                       ? RC_UNAVAILABLE
-                       : read_table(t, r, load->arena, load->hierarchy);
+    load->own.rc = load_failed(r, "hierarchy") ? RC_UNAVAILABLE
+                                               : read_table(t, r, load->arena, load->hierarchy);
 }
 
 ON_TABLE(0)

@@ -43,7 +43,8 @@ void loader_answer(struct db *db);
 /* True for an error of the server, which is logged, or a lost connection (r == NULL). */
 bool load_failed(const PGresult *r, const char *what);
 
-/* Sends one Locate; its result comes to on_result, then on_sync. False: the connection is broken. */
+/* Sends one Locate; its result comes to on_result, then on_sync. False: the connection is broken.
+ */
 rc_t locate_send(struct db *db, struct db_load *load, conn_result_fn *on_result);
 rc_t locate_read(struct db_load *load, const PGresult *r);
 /* Sends the five SELECTs of the hierarchy; results go to load->own.rc and load->hierarchy. */
@@ -69,18 +70,18 @@ struct head {
 struct committer {
     struct db_unit *first, **last; /* queued */
     size_t queued;
-    size_t pending;                /* queued, sent, and finished but not yet answered */
-    struct slice *retries;         /* to be sent before the queue */
-    struct slice *flight;          /* sent, not answered */
+    size_t pending;                          /* queued, sent, and finished but not yet answered */
+    struct slice *retries;                   /* to be sent before the queue */
+    struct slice *flight;                    /* sent, not answered */
     struct db_unit *answers, **answers_last; /* to be answered from the turn event */
     struct pg_params params;
-    struct arena arena;            /* cleaned texts of the group being built */
-    bool stream_open;              /* the head below is the stream's */
+    struct arena arena; /* cleaned texts of the group being built */
+    bool stream_open;   /* the head below is the stream's */
     struct uid stream;
-    struct head head, next;        /* now, and after the group on its way */
+    struct head head, next; /* now, and after the group on its way */
     int64_t sent_us;
     /* what is known of the group on its way */
-    bool rollback;                 /* the connection is in a failed transaction */
+    bool rollback; /* the connection is in a failed transaction */
     bool main_ok, commit_ok;
     char sqlstate[6];
     uint64_t warnings;
@@ -89,12 +90,12 @@ struct committer {
     struct slice *unknown;
     bool unknown_found, fenced;
     int64_t unknown_since_us;
-    char cluster[64];              /* where the stream was opened */
-    struct uid opening;            /* the stream being opened */
+    char cluster[64];   /* where the stream was opened */
+    struct uid opening; /* the stream being opened */
     struct head opened;
     bool opening_ok;
-    uint64_t refused_told;         /* refused requests that are in the audit row on its way */
-    uint64_t refused_open;         /* not yet told */
+    uint64_t refused_told; /* refused requests that are in the audit row on its way */
+    uint64_t refused_open; /* not yet told */
     struct db_unit gap_unit;
     struct audit_event gap_event;
     char gap_detail[128];
@@ -103,15 +104,15 @@ struct committer {
 
 void committer_open(struct db *db);
 void committer_flush(struct db *db);
-void committer_answer(struct db *db);               /* the turn event: callbacks */
-void committer_refuse(struct db *db);               /* grace is over: DB_DOWN for all that waits */
-void committer_down(struct db *db);                 /* the connection is gone */
-void committer_expire(struct db *db);               /* unknown for too long: DB_UNKNOWN */
+void committer_answer(struct db *db); /* the turn event: callbacks */
+void committer_refuse(struct db *db); /* grace is over: DB_DOWN for all that waits */
+void committer_down(struct db *db);   /* the connection is gone */
+void committer_expire(struct db *db); /* unknown for too long: DB_UNKNOWN */
 void committer_close(struct db *db);
 void commit_finish(struct db *db, struct db_unit *unit, enum db_outcome outcome, rc_t rc);
 /* Ends a failed transaction, if there is one, before the next statements. */
 bool commit_settle(struct db *db);
-void commit_retry(struct db *db, struct slice *s);  /* before all others */
+void commit_retry(struct db *db, struct slice *s); /* before all others */
 
 /* Takes units from the queue into a new group; NULL: nothing waits, or no memory. */
 struct slice *group_form(struct db *db);

@@ -1,7 +1,7 @@
 /*
- * The load batch: objects of all loads of a turn in one SELECT, names in a second one where they are
- * wanted; identities, Locates and the hierarchy each in a statement of its own in the same pipeline,
- * behind a sync of its own, so that no request can spoil another's load.
+ * The load batch: objects of all loads of a turn in one SELECT, names in a second one where they
+ * are wanted; identities, Locates and the hierarchy each in a statement of its own in the same
+ * pipeline, behind a sync of its own, so that no request can spoil another's load.
  */
 #include <stdlib.h>
 
@@ -120,18 +120,15 @@ static bool read_control(const PGresult *r, int row, struct control *c)
     int64_t version = 0, domain = 0;
     bool ok = pg_get_uid(r, row, 1, &c->uid) && pg_get_i8(r, row, 2, &version) &&
               pg_get_i8(r, row, 3, &domain) && pg_get_uid(r, row, 4, &c->owner);
-    uint32_t *const numbers[] = {&c->object_type, &c->state,  &c->protection,       &c->algorithm,
-                                 &c->length,      &c->usage_mask, &c->revocation_reason};
+    uint32_t *const numbers[] = {&c->object_type,      &c->state,  &c->protection,
+                                 &c->algorithm,        &c->length, &c->usage_mask,
+                                 &c->revocation_reason};
     for (int i = 0; ok && i < 7; i++)
         ok = pg_get_u32(r, row, 5 + i, numbers[i]);
-    int64_t *const dates[] = {&c->initial_date,
-                              &c->activation_date,
-                              &c->process_start_date,
-                              &c->protect_stop_date,
-                              &c->deactivation_date,
-                              &c->compromise_occurrence_date,
-                              &c->compromise_date,
-                              &c->destroy_date};
+    int64_t *const dates[] = {&c->initial_date,       &c->activation_date,
+                              &c->process_start_date, &c->protect_stop_date,
+                              &c->deactivation_date,  &c->compromise_occurrence_date,
+                              &c->compromise_date,    &c->destroy_date};
     for (int i = 0; ok && i < 8; i++)
         ok = pg_get_date(r, row, 13 + i, dates[i]);
     bool *const flags[] = {&c->extractable, &c->never_extractable, &c->sensitive,

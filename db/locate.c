@@ -1,7 +1,8 @@
 /*
- * Locate: builds one SELECT from the filters that are set and keeps it prepared by its shape, so that
- * the usual ones (by name, by group) are planned once for a connection. Values are parameters, always.
- * The owner is in every shape: the index of the owner's objects, of names, or of attributes is used.
+ * Locate: builds one SELECT from the filters that are set and keeps it prepared by its shape, so
+ * that the usual ones (by name, by group) are planned once for a connection. Values are parameters,
+ * always. The owner is in every shape: the index of the owner's objects, of names, or of attributes
+ * is used.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,8 +65,9 @@ static rc_t add_source(struct query *q, const struct db_locate *l, bool by_name)
     TRY(pg_param_uid(q->params, &l->owner));
     TRY(pg_param_i8(q->params, (int64_t)l->domain));
     if (by_name)
-        TRY(buf_add_str(&q->sql, "kmip.name n JOIN kmip.object o ON o.uid = n.object "
-                                 "WHERE n.live AND n.owner = $1::uuid AND n.domain = $2::int8 AND "));
+        TRY(buf_add_str(&q->sql,
+                        "kmip.name n JOIN kmip.object o ON o.uid = n.object "
+                        "WHERE n.live AND n.owner = $1::uuid AND n.domain = $2::int8 AND "));
     else
         TRY(buf_add_str(&q->sql, "kmip.object o WHERE "));
     return buf_add_str(&q->sql, "o.owner = $1::uuid AND o.domain = $2::int8");

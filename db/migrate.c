@@ -1,7 +1,7 @@
 /*
- * Migrations: numbered SQL files, embedded at build time, applied in order under an advisory lock, each
- * in a transaction of its own together with its row in holdfast.migration. A migration that was applied
- * never changes: its checksum is compared at every run.
+ * Migrations: numbered SQL files, embedded at build time, applied in order under an advisory lock,
+ * each in a transaction of its own together with its row in holdfast.migration. A migration that
+ * was applied never changes: its checksum is compared at every run.
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static const char table_sql[] =
     "COMMENT ON SCHEMA holdfast IS 'Which migrations were applied';"
     "CREATE TABLE holdfast.migration ("
     "  number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
-    "  applied_at timestamptz NOT NULL DEFAULT now(), applied_by text NOT NULL DEFAULT session_user,"
+    "  applied_at timestamptz NOT NULL DEFAULT now(), applied_by text NOT NULL DEFAULT "
+    "session_user,"
     "  took_ms integer NOT NULL);"
     "COMMENT ON TABLE holdfast.migration IS 'One row for each applied migration';"
     "COMMENT ON COLUMN holdfast.migration.number IS 'In the order of their numbers';"
@@ -57,7 +58,8 @@ static rc_t checksum(const char *sql, char out[65])
     return RC_OK;
 }
 
-/* True when the first migration, the roles, still has to run here: there is no table of migrations. */
+/* True when the first migration, the roles, still has to run here: there is no table of migrations.
+ */
 static rc_t is_fresh(struct db_admin *a, bool *fresh)
 {
     PGresult *r = NULL;

@@ -34,7 +34,8 @@ rc_t pg_element_uid(struct buf *out, const struct uid *u);
 rc_t pg_element_i4(struct buf *out, int32_t v);
 rc_t pg_element_i8(struct buf *out, int64_t v);
 rc_t pg_element_bytes(struct buf *out, struct bytes v); /* text, bytea */
-/* A composite of `fields` fields as an element: returns where its length goes; pg_row_end sets it. */
+/* A composite of `fields` fields as an element: returns where its length goes; pg_row_end sets it.
+ */
 rc_t pg_row_begin(struct buf *out, uint32_t fields, size_t *mark_out);
 void pg_row_end(struct buf *out, size_t mark);
 /* Fields of a composite. */

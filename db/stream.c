@@ -1,9 +1,9 @@
 /*
- * Opening the audit stream of a fresh commit connection and, before that, finding out what became of a
- * COMMIT whose answer was lost. audit.fence() waits on the head row for the old transaction to end and
- * closes the old stream for good: a transaction that is still on its way to the server fails on its
- * compare-and-swap, so that "not found" stays true. Found: DONE. Not found: run again. A failover in
- * between, when it was not found, may have lost it: UNKNOWN.
+ * Opening the audit stream of a fresh commit connection and, before that, finding out what became
+ * of a COMMIT whose answer was lost. audit.fence() waits on the head row for the old transaction to
+ * end and closes the old stream for good: a transaction that is still on its way to the server
+ * fails on its compare-and-swap, so that "not found" stays true. Found: DONE. Not found: run again.
+ * A failover in between, when it was not found, may have lost it: UNKNOWN.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
  * One request's unit of work and its commit. Units of one turn of the event loop share one
  * transaction (design.md section 3, group commit): changes, re-check of what was read, audit rows,
- * COMMIT. A unit happens wholly, with its audit rows, or not at all. It is answered only after that.
+ * COMMIT. A unit happens wholly, with its audit rows, or not at all. It is answered only after
+ * that.
  */
 #ifndef DB_UNIT_H
 #define DB_UNIT_H
@@ -12,9 +13,10 @@ struct db;
 struct db_unit;
 
 enum db_change_kind {
-    DB_INSERT = 1, /* a new object with its names and material; control.version as given (1 or more) */
-    DB_UPDATE,     /* control record, MAC, key_format, last change, attributes (and names if asked) */
-    DB_DESTROY,    /* as UPDATE, and the material is overwritten and dropped, the names are freed */
+    DB_INSERT =
+        1,      /* a new object with its names and material; control.version as given (1 or more) */
+    DB_UPDATE,  /* control record, MAC, key_format, last change, attributes (and names if asked) */
+    DB_DESTROY, /* as UPDATE, and the material is overwritten and dropped, the names are freed */
 };
 
 /* One change of one object. A unit has at most one change for each uid. */
@@ -63,9 +65,9 @@ struct db_unit {
     struct db_change *changes;
     size_t read_count;
     struct db_read *reads;
-    struct uid client;   /* nil: no standing to re-check */
-    int64_t standing;    /* as db_identity gave it */
-    size_t event_count;  /* at least 1 */
+    struct uid client;  /* nil: no standing to re-check */
+    int64_t standing;   /* as db_identity gave it */
+    size_t event_count; /* at least 1 */
     struct audit_event *events;
     db_unit_done_fn *done;
     void *arg;

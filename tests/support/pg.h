@@ -1,7 +1,7 @@
 /*
- * A private PostgreSQL for tests: a cluster with checksums in a temporary folder, Unix socket only, peer
- * authentication with a map that lets the current user connect as every role. When run as root the
- * server runs as the user postgres. Removed at the end.
+ * A private PostgreSQL for tests: a cluster with checksums in a temporary folder, Unix socket only,
+ * peer authentication with a map that lets the current user connect as every role. When run as root
+ * the server runs as the user postgres. Removed at the end.
  */
 #ifndef TESTS_SUPPORT_PG_H
 #define TESTS_SUPPORT_PG_H
@@ -12,8 +12,8 @@
 #include <libpq-fe.h>
 
 struct pg {
-    char dir[64];      /* folder of all; the socket is in it, too */
-    char bin[256];     /* folder of postgres, initdb */
+    char dir[64];       /* folder of all; the socket is in it, too */
+    char bin[256];      /* folder of postgres, initdb */
     char conninfo[160]; /* host and superuser, without database */
 };
 

@@ -1,4 +1,5 @@
-/* Tests of the audit trail: the chain in C and in SQL, what audit.verify() finds, who may do what. */
+/* Tests of the audit trail: the chain in C and in SQL, what audit.verify() finds, who may do what.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,10 +22,11 @@ START_TEST(the_canonical_form_is_as_written)
     AUTO_BUF out = BUF_EMPTY;
     ck_assert_int_eq(audit_canonical(&e, &stream, 7, zero, &out), RC_OK);
     buf_add_u8(&out, 0);
-    ck_assert_str_eq((char *)out.data,
-                     "1:1,16:1700000000123456,36:ff000000-0000-0000-0000-000000000000,1:7,"
-                     "36:01020300-0000-0000-0000-000000000000,1:a,-,-,-,-,1:0,3:Get,-,7:Success,-,-,-,"
-                     "64:0000000000000000000000000000000000000000000000000000000000000000,");
+    ck_assert_str_eq(
+        (char *)out.data,
+        "1:1,16:1700000000123456,36:ff000000-0000-0000-0000-000000000000,1:7,"
+        "36:01020300-0000-0000-0000-000000000000,1:a,-,-,-,-,1:0,3:Get,-,7:Success,-,-,-,"
+        "64:0000000000000000000000000000000000000000000000000000000000000000,");
 }
 END_TEST
 
@@ -53,36 +55,69 @@ END_TEST
 
 /* ---- what verify finds ---- */
 
-#define A_STREAM "(SELECT id FROM audit.stream WHERE opener = 'test/worker-0' ORDER BY opened_at LIMIT 1)"
+#define A_STREAM                                                                                   \
+    "(SELECT id FROM audit.stream WHERE opener = 'test/worker-0' ORDER BY opened_at LIMIT 1)"
 #define FREE "SET session_replication_role = replica;" /* triggers off: superuser only */
 
 static const struct {
     const char *why, *damage, *want;
 } damages[] = {
     {"nothing", "SELECT 1", "verified"},
-    {"a changed row", FREE "UPDATE audit.event SET result = 'x' WHERE seq = 4 AND stream = " A_STREAM, "changed 4"},
-    {"a changed time", FREE "UPDATE audit.event SET at = at + interval '1 us' WHERE seq = 4 AND stream = " A_STREAM, "changed 4"},
-    {"a row and its hash", FREE "UPDATE audit.event e SET result = 'x' WHERE seq = 4 AND stream = " A_STREAM ";"
-     "UPDATE audit.event e SET hash = audit.row_hash(e) WHERE seq = 4 AND stream = " A_STREAM, "changed 4"},
-    {"a removed row", FREE "DELETE FROM audit.event WHERE seq = 4 AND stream = " A_STREAM, "removed 4"},
-    {"two removed rows", FREE "DELETE FROM audit.event WHERE seq IN (4, 5) AND stream = " A_STREAM, "removed 4"},
-    {"the first row removed", FREE "DELETE FROM audit.event WHERE seq = 1 AND stream = " A_STREAM, "removed 1"},
-    {"the last row removed", FREE "DELETE FROM audit.event WHERE seq = 7 AND stream = " A_STREAM, "removed 7; removed 7"},
-    {"truncated, head set back", FREE "DELETE FROM audit.event WHERE seq > 5 AND stream = " A_STREAM ";"
-     "UPDATE audit.stream SET seq = 5, hash = (SELECT hash FROM audit.event WHERE seq = 5 AND stream = " A_STREAM ") WHERE id = " A_STREAM, "removed 7"},
-    {"two rows exchanged", FREE "UPDATE audit.event SET seq = 111 - seq WHERE seq IN (5, 6) AND stream = " A_STREAM ";"
-     "UPDATE audit.event SET seq = seq - 100 WHERE seq IN (105, 106) AND stream = " A_STREAM, "reordered 5; reordered 6"},
-    {"a row moved to the end", FREE "UPDATE audit.event SET seq = 8 WHERE seq = 4 AND stream = " A_STREAM, "removed 4; added 8; reordered 8"},
-    {"a row twice", FREE "INSERT INTO audit.event SELECT stream, seq, at + interval '1 us', client, client_name, fingerprint, address, protocol, correlation, position, operation, object, result, reason, duration_us, detail, previous, hash FROM audit.event WHERE seq = 4 AND stream = " A_STREAM,
+    {"a changed row",
+     FREE "UPDATE audit.event SET result = 'x' WHERE seq = 4 AND stream = " A_STREAM, "changed 4"},
+    {"a changed time",
+     FREE "UPDATE audit.event SET at = at + interval '1 us' WHERE seq = 4 AND stream = " A_STREAM,
+     "changed 4"},
+    {"a row and its hash",
+     FREE "UPDATE audit.event e SET result = 'x' WHERE seq = 4 AND stream = " A_STREAM ";"
+          "UPDATE audit.event e SET hash = audit.row_hash(e) WHERE seq = 4 AND stream = " A_STREAM,
+     "changed 4"},
+    {"a removed row", FREE "DELETE FROM audit.event WHERE seq = 4 AND stream = " A_STREAM,
+     "removed 4"},
+    {"two removed rows", FREE "DELETE FROM audit.event WHERE seq IN (4, 5) AND stream = " A_STREAM,
+     "removed 4"},
+    {"the first row removed", FREE "DELETE FROM audit.event WHERE seq = 1 AND stream = " A_STREAM,
+     "removed 1"},
+    {"the last row removed", FREE "DELETE FROM audit.event WHERE seq = 7 AND stream = " A_STREAM,
+     "removed 7; removed 7"},
+    {"truncated, head set back",
+     FREE "DELETE FROM audit.event WHERE seq > 5 AND stream = " A_STREAM ";"
+          "UPDATE audit.stream SET seq = 5, hash = (SELECT hash FROM audit.event WHERE seq = 5 AND "
+          "stream = " A_STREAM ") WHERE id = " A_STREAM,
+     "removed 7"},
+    {"two rows exchanged",
+     FREE "UPDATE audit.event SET seq = 111 - seq WHERE seq IN (5, 6) AND stream = " A_STREAM ";"
+          "UPDATE audit.event SET seq = seq - 100 WHERE seq IN (105, 106) AND stream = " A_STREAM,
+     "reordered 5; reordered 6"},
+    {"a row moved to the end",
+     FREE "UPDATE audit.event SET seq = 8 WHERE seq = 4 AND stream = " A_STREAM,
+     "removed 4; added 8; reordered 8"},
+    {"a row twice",
+     FREE
+     "INSERT INTO audit.event SELECT stream, seq, at + interval '1 us', client, client_name, "
+     "fingerprint, address, protocol, correlation, position, operation, object, result, reason, "
+     "duration_us, detail, previous, hash FROM audit.event WHERE seq = 4 AND stream = " A_STREAM,
      "added 4; changed 4; changed 4"},
-    {"the head's hash", FREE "UPDATE audit.stream SET hash = sha256('x') WHERE id = " A_STREAM, "changed 7"},
+    {"the head's hash", FREE "UPDATE audit.stream SET hash = sha256('x') WHERE id = " A_STREAM,
+     "changed 7"},
     {"a stream without head", FREE "DELETE FROM audit.stream WHERE id = " A_STREAM, "removed"},
-    {"a stream without rows", FREE "DELETE FROM audit.event WHERE stream = " A_STREAM, "removed 1; removed 7"},
-    {"all of a stream", FREE "DELETE FROM audit.event WHERE stream = " A_STREAM "; DELETE FROM audit.stream WHERE id = " A_STREAM, "removed 7"},
-    {"a predecessor denied", FREE "UPDATE audit.stream SET predecessor = NULL, predecessor_seq = NULL, predecessor_hash = NULL WHERE predecessor = " A_STREAM, "changed 1"},
-    {"the tail rewritten whole", FREE "UPDATE audit.event e SET result = 'x' WHERE seq = 7 AND stream = " A_STREAM ";"
-     "UPDATE audit.event e SET hash = audit.row_hash(e) WHERE seq = 7 AND stream = " A_STREAM ";"
-     "UPDATE audit.stream SET hash = (SELECT hash FROM audit.event WHERE seq = 7 AND stream = " A_STREAM ") WHERE id = " A_STREAM, "changed 7"},
+    {"a stream without rows", FREE "DELETE FROM audit.event WHERE stream = " A_STREAM,
+     "removed 1; removed 7"},
+    {"all of a stream",
+     FREE "DELETE FROM audit.event WHERE stream = " A_STREAM
+          "; DELETE FROM audit.stream WHERE id = " A_STREAM,
+     "removed 7"},
+    {"a predecessor denied",
+     FREE "UPDATE audit.stream SET predecessor = NULL, predecessor_seq = NULL, predecessor_hash = "
+          "NULL WHERE predecessor = " A_STREAM,
+     "changed 1"},
+    {"the tail rewritten whole",
+     FREE "UPDATE audit.event e SET result = 'x' WHERE seq = 7 AND stream = " A_STREAM ";"
+          "UPDATE audit.event e SET hash = audit.row_hash(e) WHERE seq = 7 AND stream = " A_STREAM
+          ";"
+          "UPDATE audit.stream SET hash = (SELECT hash FROM audit.event WHERE seq = 7 AND stream "
+          "= " A_STREAM ") WHERE id = " A_STREAM,
+     "changed 7"},
 };
 
 static char damaged_template[64];
@@ -114,7 +149,8 @@ static const char *trail(void)
     snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s", name, damaged_template);
     const char *error = "";
     for (int i = 0; i < 50 && *(error = pg_error(&pg, "postgres", "postgres", sql)); i++)
-        pg_value(&pg, "postgres", "postgres", "SELECT pg_sleep(0.1)"); /* the worker's backends end */
+        pg_value(&pg, "postgres", "postgres",
+                 "SELECT pg_sleep(0.1)"); /* the worker's backends end */
     ck_assert_str_eq(error, "");
     return name;
 }
@@ -139,7 +175,10 @@ static const struct {
     {"postgres", "DELETE FROM audit.event", "HF004"},
     {"postgres", "TRUNCATE audit.event", "HF004"},
     {"postgres", "TRUNCATE audit.event_default", "HF004"},
-    {"postgres", "DO $$ BEGIN EXECUTE 'TRUNCATE audit.event_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM'); END $$", "HF004"},
+    {"postgres",
+     "DO $$ BEGIN EXECUTE 'TRUNCATE audit.event_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM'); "
+     "END $$",
+     "HF004"},
     {"postgres", "DELETE FROM audit.stream", "HF004"},
     {"postgres", "TRUNCATE audit.stream", "HF004"},
     {"postgres", "UPDATE audit.stream SET seq = seq - 1", "HF004"},
@@ -206,7 +245,8 @@ static char rights_database[64];
 START_TEST(each_role_may_do_its_own_only)
 {
     const char *got = pg_error(&pg, rights_database, rights[_i].role, rights[_i].sql);
-    ck_assert_msg(strcmp(got, rights[_i].want) == 0, "%s: %s: %s", rights[_i].role, rights[_i].sql, got);
+    ck_assert_msg(strcmp(got, rights[_i].want) == 0, "%s: %s: %s", rights[_i].role, rights[_i].sql,
+                  got);
 }
 END_TEST
 
@@ -235,14 +275,21 @@ START_TEST(views_tell_the_present_state)
     p.object.control.deactivation_date = INT64_MAX;
     ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
     ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
-                              "SELECT owner || ' ' || names[1] || ' ' || type || ' ' || algorithm || ' ' || state || ' ' || deactivated FROM audit.keys"),
+                              "SELECT owner || ' ' || names[1] || ' ' || type || ' ' || algorithm "
+                              "|| ' ' || state || ' ' || deactivated FROM audit.keys"),
                      "first by-date Symmetric Key AES Active infinity");
-    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
-                              "SELECT string_agg(operation, ' ') FROM audit.client_events('first')"), "Create");
-    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
-                              "SELECT count(*) FROM audit.key_events((SELECT uid FROM audit.keys))"), "1");
-    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
-                              "SELECT client FROM audit.events WHERE operation = 'Admin Add Client'"), "holdfast_policy");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                 "SELECT string_agg(operation, ' ') FROM audit.client_events('first')"),
+        "Create");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                 "SELECT count(*) FROM audit.key_events((SELECT uid FROM audit.keys))"),
+        "1");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                 "SELECT client FROM audit.events WHERE operation = 'Admin Add Client'"),
+        "holdfast_policy");
     worker_close(&w);
 }
 END_TEST
@@ -254,14 +301,17 @@ START_TEST(the_state_by_date_is_the_same_in_c_and_sql)
     for (uint32_t state = 1; state <= 6; state++)
         for (int a = 0; a < 4; a++)
             for (int d = 0; d < 4; d++) {
-                struct control c = {.state = state, .activation_date = dates[a], .deactivation_date = dates[d]};
+                struct control c = {
+                    .state = state, .activation_date = dates[a], .deactivation_date = dates[d]};
                 char sql[160], act[24] = "NULL", dea[24] = "NULL";
                 if (dates[a] != NO_DATE)
                     snprintf(act, sizeof act, "%lld", (long long)dates[a]);
                 if (dates[d] != NO_DATE)
                     snprintf(dea, sizeof dea, "%lld", (long long)dates[d]);
-                snprintf(sql, sizeof sql, "SELECT kmip.effective_state(%u, %s, %s, 100)", state, act, dea);
-                ck_assert_int_eq(atoi(pg_value(&pg, db, "postgres", sql)), (int)control_effective_state(&c, 100));
+                snprintf(sql, sizeof sql, "SELECT kmip.effective_state(%u, %s, %s, 100)", state,
+                         act, dea);
+                ck_assert_int_eq(atoi(pg_value(&pg, db, "postgres", sql)),
+                                 (int)control_effective_state(&c, 100));
             }
 }
 END_TEST
@@ -275,7 +325,8 @@ START_TEST(rows_of_any_month_find_a_place)
     probe_audit(&p, &w, "Query", &n);
     p.event.time_us = INT64_C(4102444800000000); /* 2100: no partition yet */
     ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM audit.event_default"), "1");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM audit.event_default"), "1");
     ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT audit.make_partitions(5)"), "2");
     ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT audit.make_partitions(5)"), "0");
     ck_assert_str_eq(verify_text(w.database), "verified");
@@ -286,14 +337,23 @@ END_TEST
 START_TEST(everything_has_a_comment)
 {
     const char *db = fresh_database();
-    ck_assert_str_eq(pg_value(&pg, db, "postgres",
-        "SELECT coalesce(string_agg(what, ', '), '') FROM ("
-        " SELECT c.oid::regclass::text AS what FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        "  WHERE n.nspname IN ('kmip', 'policy', 'audit', 'holdfast') AND c.relkind IN ('r', 'p', 'v') AND obj_description(c.oid, 'pg_class') IS NULL"
-        " UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        "  WHERE n.nspname IN ('kmip', 'policy', 'audit') AND obj_description(p.oid, 'pg_proc') IS NULL"
-        " UNION ALL SELECT a.attrelid::regclass || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        "  WHERE n.nspname IN ('kmip', 'policy', 'audit', 'holdfast') AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL) AS bare"),
+    ck_assert_str_eq(
+        pg_value(
+            &pg, db, "postgres",
+            "SELECT coalesce(string_agg(what, ', '), '') FROM ("
+            " SELECT c.oid::regclass::text AS what FROM pg_class c JOIN pg_namespace n ON n.oid = "
+            "c.relnamespace"
+            "  WHERE n.nspname IN ('kmip', 'policy', 'audit', 'holdfast') AND c.relkind IN ('r', "
+            "'p', 'v') AND obj_description(c.oid, 'pg_class') IS NULL"
+            " UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON "
+            "n.oid = p.pronamespace"
+            "  WHERE n.nspname IN ('kmip', 'policy', 'audit') AND obj_description(p.oid, "
+            "'pg_proc') IS NULL"
+            " UNION ALL SELECT a.attrelid::regclass || '.' || a.attname FROM pg_attribute a JOIN "
+            "pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+            "  WHERE n.nspname IN ('kmip', 'policy', 'audit', 'holdfast') AND c.relkind IN ('r', "
+            "'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND "
+            "col_description(c.oid, a.attnum) IS NULL) AS bare"),
         "");
 }
 END_TEST
@@ -327,7 +387,8 @@ START_TEST(migrations_can_run_again_and_notice_change)
     ck_assert_int_eq(db_migrate(a, count_applied, &applied), RC_OK);
     ck_assert_int_eq(applied, (int)want);
     db_admin_close(&a);
-    ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, "second", "postgres"), DB_ROLE_MIGRATOR, &a), RC_OK);
+    ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, "second", "postgres"), DB_ROLE_MIGRATOR, &a),
+                     RC_OK);
     rc_t rc = db_migrate(a, NULL, NULL);
     ck_assert_msg(rc == RC_OK, "%s", db_admin_error(a));
     db_admin_close(&a);
@@ -342,7 +403,8 @@ START_TEST(a_failed_migration_leaves_nothing)
     ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, "blocked", "postgres"), NULL, &a), RC_OK);
     ck_assert_int_ne(db_migrate(a, NULL, NULL), RC_OK);
     ck_assert_ptr_nonnull(strstr(db_admin_error(a), "audit"));
-    ck_assert_str_eq(pg_value(&pg, "blocked", "postgres", "SELECT max(number) FROM holdfast.migration"), "2");
+    ck_assert_str_eq(
+        pg_value(&pg, "blocked", "postgres", "SELECT max(number) FROM holdfast.migration"), "2");
     pg_value(&pg, "blocked", "postgres", "DROP SCHEMA audit");
     ck_assert_int_eq(db_migrate(a, NULL, NULL), RC_OK);
     db_admin_close(&a);
@@ -423,7 +485,8 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
     for (int i = 0; i < DB_SETTING_COUNT; i++)
         ck_assert_int_eq(settings[i].verdict, DB_SETTING_SAFE);
     db_admin_close(&a);
-    ck_assert_str_eq(pg_value(&pg, db, DB_ROLE_AUDITOR, "SELECT client FROM audit.events WHERE operation = 'Admin Test'"),
+    ck_assert_str_eq(pg_value(&pg, db, DB_ROLE_AUDITOR,
+                              "SELECT client FROM audit.events WHERE operation = 'Admin Test'"),
                      "holdfast_policy (root@test)");
 }
 END_TEST

@@ -1,4 +1,5 @@
-/* Tests of db: loads, changes, lost races, names, groups and what a client might try against them. */
+/* Tests of db: loads, changes, lost races, names, groups and what a client might try against them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,13 +53,16 @@ START_TEST(destroy_overwrites_and_frees_the_name)
     ck_assert_uint_eq(o->control.state, STATE_DESTROYED);
     ck_assert_uint_eq(o->material.len, 0);
     ck_assert_uint_eq(o->name_count, 1); /* the tombstone remembers */
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT envelope IS NULL FROM kmip.material"), "t");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, "postgres", "SELECT envelope IS NULL FROM kmip.material"), "t");
     struct probe again;
     probe_insert(&again, &w, "again", &n);
     ck_assert_int_eq(probe_run(&w, &again), DB_DONE);
     /* destroyed is final, for the owner of the tables, too */
-    ck_assert_str_eq(pg_error(&pg, w.database, "postgres", "UPDATE kmip.object SET state = 2, version = version + 1 WHERE state = 5"),
-                     "HF003");
+    ck_assert_str_eq(
+        pg_error(&pg, w.database, "postgres",
+                 "UPDATE kmip.object SET state = 2, version = version + 1 WHERE state = 5"),
+        "HF003");
     worker_close(&w);
 }
 END_TEST
@@ -82,7 +86,9 @@ START_TEST(a_race_has_one_winner)
     ck_assert_int_eq(b.unit.lost, DB_LOST_CHANGE);
     ck_assert_int_eq(b.rc, RC_CONFLICT);
     ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT version FROM kmip.object"), "2");
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM audit.event WHERE operation = 'Activate'"), "1");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
+                              "SELECT count(*) FROM audit.event WHERE operation = 'Activate'"),
+                     "1");
     worker_close(&w);
 }
 END_TEST
@@ -138,7 +144,8 @@ START_TEST(a_name_is_given_once)
     probe_insert(&c, &w, "one", &n);
     ck_assert_int_eq(probe_run(&w, &c), DB_LOST);
     ck_assert_int_eq(c.rc, RC_NAME_TAKEN);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM kmip.object"), "1");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM kmip.object"),
+                     "1");
     worker_close(&w);
 }
 END_TEST
@@ -208,7 +215,8 @@ START_TEST(units_of_one_turn_share_a_group)
     for (int i = 0; i < MANY; i++)
         ck_assert_int_eq(p[i].outcome, DB_DONE);
     ck_assert_uint_le(db_stats_of(w.db)->groups - before, 3);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM kmip.object"), "150");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM kmip.object"),
+                     "150");
     ck_assert_str_eq(verify_text(w.database), "verified");
     worker_close(&w);
 }
@@ -281,9 +289,13 @@ START_TEST(a_huge_name_or_strange_text_harms_nobody)
     p.event.client_name = bytes_str("a\nb\x1b[31m\xf0\x9f\x94\x91");
     p.event.reason = bytes_of("\0", 1);
     ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT client_name FROM audit.event WHERE operation = 'Query'"),
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
+                              "SELECT client_name FROM audit.event WHERE operation = 'Query'"),
                      "a\\x0Ab\\x1B[31m\xf0\x9f\x94\x91");
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT octet_length(correlation) BETWEEN 250 AND 256 FROM audit.event WHERE operation = 'Query'"), "t");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
+                              "SELECT octet_length(correlation) BETWEEN 250 AND 256 FROM "
+                              "audit.event WHERE operation = 'Query'"),
+                     "t");
     ck_assert_str_eq(verify_text(w.database), "verified");
     free(long_text);
     worker_close(&w);
@@ -333,7 +345,8 @@ START_TEST(a_unit_may_change_many_objects_but_each_once)
     p[0].unit.changes = changes;
     p[0].unit.change_count = MANY;
     ck_assert_int_eq(probe_run(&w, &p[0]), DB_DONE);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM kmip.material"), "40");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM kmip.material"),
+                     "40");
     changes[7] = changes[3];
     ck_assert_int_eq(probe_run(&w, &p[0]), DB_FAILED);
     worker_close(&w);

@@ -1,7 +1,7 @@
 /*
  * Tests of db when things break: COMMITs whose answer is lost, at each place between sending and
- * answering; a restart under load; unsafe settings; no database at all. A small proxy on a Unix socket
- * cuts connections at exactly the wanted byte.
+ * answering; a restart under load; unsafe settings; no database at all. A small proxy on a Unix
+ * socket cuts connections at exactly the wanted byte.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -112,7 +112,8 @@ static void from_server(struct pair *p)
 {
     static char data[65536];
     ssize_t n = read(p->server, data, sizeof data);
-    if (n <= 0 || p->drop_answer) { /* the answer has come: the COMMIT is done; now the worker loses it */
+    if (n <= 0 ||
+        p->drop_answer) { /* the answer has come: the COMMIT is done; now the worker loses it */
         shut(&p->server);
         shut(&p->client);
         return;
@@ -151,7 +152,8 @@ static void *proxy_run(void *arg)
         for (int i = 0; client >= 0 && i < PAIRS; i++) {
             if (pairs[i].client >= 0 || pairs[i].server >= 0)
                 continue;
-            pairs[i] = (struct pair){.client = client, .server = proxy.refuse ? -1 : unix_connect(proxy.real)};
+            pairs[i] = (struct pair){.client = client,
+                                     .server = proxy.refuse ? -1 : unix_connect(proxy.real)};
             if (pairs[i].server < 0)
                 shut(&pairs[i].client);
             break;
@@ -179,7 +181,8 @@ static void open_by_proxy(struct worker *w, const char *database, struct db_sett
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
     ck_assert_int_eq(listen(listener, 16), 0);
     ck_assert_int_eq(pthread_create(&proxy.thread, NULL, proxy_run, &listener), 0);
-    snprintf(conninfo, sizeof conninfo, "host=%s dbname=%s user=" DB_ROLE_SERVER, proxy.dir, database);
+    snprintf(conninfo, sizeof conninfo, "host=%s dbname=%s user=" DB_ROLE_SERVER, proxy.dir,
+             database);
     settings.conninfo = conninfo;
     worker_open(w, database, &settings);
 }
@@ -246,8 +249,13 @@ START_TEST(an_unknown_commit_is_resolved)
     worker_until_state(&w, DB_STATE_READY, 5);
     proxy.release = true; /* what was held back arrives now, and must change nothing */
     wait_ms(&w, 200);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", cuts[_i].write ? "SELECT count(*) FROM kmip.object" : "SELECT 3"), "3");
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM audit.event WHERE operation IN ('Get', 'Create')"), "3");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
+                              cuts[_i].write ? "SELECT count(*) FROM kmip.object" : "SELECT 3"),
+                     "3");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, "postgres",
+                 "SELECT count(*) FROM audit.event WHERE operation IN ('Get', 'Create')"),
+        "3");
     ck_assert_str_eq(verify_text(w.database), "verified");
     close_by_proxy(&w);
 }
@@ -277,7 +285,8 @@ START_TEST(no_answer_when_the_outcome_cannot_be_told)
     proxy.refuse = false;
     worker_until_state(&w, DB_STATE_READY, 10);
     ck_assert_int_eq(probe_run(&w, &late), DB_DONE);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT detail FROM audit.event WHERE operation = 'Audit Gap'"),
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
+                              "SELECT detail FROM audit.event WHERE operation = 'Audit Gap'"),
                      "2 requests were refused unaudited by test/worker-0");
     ck_assert_str_eq(verify_text(w.database), "verified");
     close_by_proxy(&w);
@@ -324,9 +333,12 @@ START_TEST(acknowledged_facts_survive_kills)
             p[i].outcome = 0;
             db_commit(w.db, &p[i].unit);
         }
-        if (kills < ROUNDS && clock_monotonic_us() > next_kill && db_state_of(w.db) == DB_STATE_READY) {
+        if (kills < ROUNDS && clock_monotonic_us() > next_kill &&
+            db_state_of(w.db) == DB_STATE_READY) {
             if (kills % 2) { /* the backends only */
-                pg_value(&pg, "postgres", "postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'holdfast_server'");
+                pg_value(&pg, "postgres", "postgres",
+                         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+                         "usename = 'holdfast_server'");
             } else { /* all of PostgreSQL, hard */
                 kill(pg_pid(&pg), SIGQUIT);
                 for (int i = 0; i < 100 && pg_pid(&pg) > 0; i++)
@@ -339,15 +351,18 @@ START_TEST(acknowledged_facts_survive_kills)
     }
     worker_until(&w, &n, seen + 1, 10);
     const struct db_stats *s = db_stats_of(w.db);
-    fprintf(stderr, "# acknowledged %zu, unknown %llu (done %llu, rerun %llu, unknown %llu), reconnects %llu\n", acks,
-            (unsigned long long)s->unknown, (unsigned long long)s->unknown_done,
-            (unsigned long long)s->unknown_rerun, (unsigned long long)s->unknown_unknown,
-            (unsigned long long)s->reconnects);
+    fprintf(
+        stderr,
+        "# acknowledged %zu, unknown %llu (done %llu, rerun %llu, unknown %llu), reconnects %llu\n",
+        acks, (unsigned long long)s->unknown, (unsigned long long)s->unknown_done,
+        (unsigned long long)s->unknown_rerun, (unsigned long long)s->unknown_unknown,
+        (unsigned long long)s->reconnects);
     ck_assert_uint_eq(s->unknown, s->unknown_done + s->unknown_rerun + s->unknown_unknown);
     worker_close(&w);
     /* every acknowledged object is there, with its audit row */
     PGconn *c = pg_connect(&pg, w.database, "postgres");
-    PGresult *r = PQexec(c, "SELECT o.uid FROM kmip.object o JOIN audit.event e ON e.object = o.uid AND e.operation = 'Create' ORDER BY 1");
+    PGresult *r = PQexec(c, "SELECT o.uid FROM kmip.object o JOIN audit.event e ON e.object = "
+                            "o.uid AND e.operation = 'Create' ORDER BY 1");
     size_t rows = (size_t)PQntuples(r), at = 0, missing = 0;
     for (size_t i = 0; i < acks; i++) {
         char text[UID_TEXT_SIZE];
@@ -387,7 +402,8 @@ START_TEST(a_foreign_schema_is_refused)
 {
     struct worker w;
     const char *db = fresh_database();
-    pg_value(&pg, db, "postgres", "INSERT INTO holdfast.migration VALUES (99, 'x', 'x', now(), 'x', 0)");
+    pg_value(&pg, db, "postgres",
+             "INSERT INTO holdfast.migration VALUES (99, 'x', 'x', now(), 'x', 0)");
     worker_open_only(&w, db, NULL);
     worker_until_state(&w, DB_STATE_MIGRATION, 5);
     worker_close(&w);

@@ -52,9 +52,9 @@ static void make_objects(struct worker *w)
             c->object_type = 7, c->algorithm = 0, c->length = 0;
         if (i == 4)
             c->length = 128, c->usage_mask = 4;
-        p->object.attributes = i == 4
-            ? bytes_str("{\"Object Group\":[\"g2\",\"g3\"],\"Contact Information\":\"me\",\"x-Dept\":[\"7\"]}")
-            : bytes_str("{\"Object Group\":[\"g1\"]}");
+        p->object.attributes = i == 4 ? bytes_str("{\"Object Group\":[\"g2\",\"g3\"],\"Contact "
+                                                  "Information\":\"me\",\"x-Dept\":[\"7\"]}")
+                                      : bytes_str("{\"Object Group\":[\"g1\"]}");
         ck_assert_int_eq(probe_run(w, p), DB_DONE);
     }
     struct probe d;
@@ -62,7 +62,10 @@ static void make_objects(struct worker *w)
     ck_assert_int_eq(probe_run(w, &d), DB_DONE);
 }
 
-#define L(...) {.now = 2000, __VA_ARGS__}
+#define L(...)                                                                                     \
+    {                                                                                              \
+        .now = 2000, __VA_ARGS__                                                                   \
+    }
 static const struct {
     const char *why;
     struct db_locate locate;
@@ -73,20 +76,31 @@ static const struct {
     {"only destroyed", L(.filters = DB_LOCATE_STATE, .state = STATE_DESTROYED), "5"},
     {"a name", L(.name_count = 1, .names = {{{(const uint8_t *)"beta", 4}, 0}}), "1"},
     {"a name of that type", L(.name_count = 1, .names = {{{(const uint8_t *)"beta", 4}, 1}}), "1"},
-    {"a name of another type", L(.name_count = 1, .names = {{{(const uint8_t *)"beta", 4}, 2}}), ""},
+    {"a name of another type", L(.name_count = 1, .names = {{{(const uint8_t *)"beta", 4}, 2}}),
+     ""},
     {"no such name", L(.name_count = 1, .names = {{{(const uint8_t *)"bet", 3}, 0}}), ""},
-    {"a destroyed one's name", L(.name_count = 1, .names = {{{(const uint8_t *)"gone", 4}, 0}}), ""},
-    {"the same, destroyed wanted", L(.filters = DB_LOCATE_DESTROYED, .name_count = 1, .names = {{{(const uint8_t *)"gone", 4}, 0}}), "5"},
-    {"two names", L(.name_count = 2, .names = {{{(const uint8_t *)"beta", 4}, 0}, {{(const uint8_t *)"alpha", 5}, 0}}), ""},
+    {"a destroyed one's name", L(.name_count = 1, .names = {{{(const uint8_t *)"gone", 4}, 0}}),
+     ""},
+    {"the same, destroyed wanted",
+     L(.filters = DB_LOCATE_DESTROYED, .name_count = 1,
+       .names = {{{(const uint8_t *)"gone", 4}, 0}}),
+     "5"},
+    {"two names",
+     L(.name_count = 2,
+       .names = {{{(const uint8_t *)"beta", 4}, 0}, {{(const uint8_t *)"alpha", 5}, 0}}),
+     ""},
     {"type", L(.filters = DB_LOCATE_OBJECT_TYPE, .object_type = 7), "3"},
     {"pre-active now", L(.filters = DB_LOCATE_STATE, .state = STATE_PRE_ACTIVE), "430"},
     {"active by date", L(.filters = DB_LOCATE_STATE, .state = STATE_ACTIVE), "1"},
     {"deactivated by date", L(.filters = DB_LOCATE_STATE, .state = STATE_DEACTIVATED), "2"},
-    {"algorithm and length", L(.filters = DB_LOCATE_ALGORITHM | DB_LOCATE_LENGTH, .algorithm = 3, .length = 256), "210"},
+    {"algorithm and length",
+     L(.filters = DB_LOCATE_ALGORITHM | DB_LOCATE_LENGTH, .algorithm = 3, .length = 256), "210"},
     {"all bits of a mask", L(.filters = DB_LOCATE_USAGE_MASK, .usage_mask = 8), "3210"},
     {"one date", L(.date_count = 1, .dates = {{DB_DATE_INITIAL, 1002, 1002}}), "2"},
     {"a range", L(.date_count = 1, .dates = {{DB_DATE_INITIAL, 1001, 1003}}), "321"},
-    {"two dates", L(.date_count = 2, .dates = {{DB_DATE_INITIAL, 1001, 1003}, {DB_DATE_DEACTIVATION, 600, 600}}), "2"},
+    {"two dates",
+     L(.date_count = 2, .dates = {{DB_DATE_INITIAL, 1001, 1003}, {DB_DATE_DEACTIVATION, 600, 600}}),
+     "2"},
     {"a group", L(.attributes = {(const uint8_t *)"{\"Object Group\":[\"g3\"]}", 23}), "4"},
     {"contact", L(.attributes = {(const uint8_t *)"{\"Contact Information\":\"me\"}", 28}), "4"},
     {"a vendor's attribute", L(.attributes = {(const uint8_t *)"{\"x-Dept\":[\"7\"]}", 16}), "4"},
@@ -124,7 +138,8 @@ START_TEST(locate_finds_what_the_filters_say)
         }
     /* what cannot be text finds an error and harms no one */
     AUTO_ARENA arena = ARENA_OF(1 << 20);
-    struct db_load bad = {.kind = DB_LOAD_LOCATE, .locate = L(.owner = w.client, .maximum = 1, .name_count = 1)};
+    struct db_load bad = {.kind = DB_LOAD_LOCATE,
+                          .locate = L(.owner = w.client, .maximum = 1, .name_count = 1)};
     bad.locate.names[0].value = bytes_of("a\0b", 3);
     ck_assert_int_eq(run_load(&w, &bad, &arena), RC_BAD_UTF8);
     bad.locate.name_count = 0;
@@ -192,9 +207,11 @@ START_TEST(the_hierarchy_comes_back_as_it_was)
                                   .pcr_mask = UINT32_MAX,
                                   .approval = 12};
     struct hierarchy_cr cr = {.id = 1, .state = 1, .pub = bytes_str("pub")};
-    struct hierarchy_dk dks[] = {{.domain = 1, .epoch = 1, .ep_epoch = 1, .state = 1, .mac = bytes_str("m")},
-                                 {.domain = 1, .epoch = 2, .ep_epoch = 1, .state = 1, .mac = bytes_str("n")}};
-    struct hierarchy rows = {.node_count = 1, .nodes = &node, .cr_count = 1, .crs = &cr, .dk_count = 2, .dks = dks};
+    struct hierarchy_dk dks[] = {
+        {.domain = 1, .epoch = 1, .ep_epoch = 1, .state = 1, .mac = bytes_str("m")},
+        {.domain = 1, .epoch = 2, .ep_epoch = 1, .state = 1, .mac = bytes_str("n")}};
+    struct hierarchy rows = {
+        .node_count = 1, .nodes = &node, .cr_count = 1, .crs = &cr, .dk_count = 2, .dks = dks};
     bool empty = false;
     ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, w.database, DB_ROLE_SERVER), NULL, &a), RC_OK);
     ck_assert_int_eq(db_hierarchy_is_empty(a, &empty), RC_OK);
@@ -219,7 +236,10 @@ START_TEST(the_hierarchy_comes_back_as_it_was)
     ck_assert_uint_eq(again.cr_count, 1);
     ck_assert(bytes_is(again.crs[0].pub, "pub"));
     db_admin_close(&a);
-    ck_assert_str_eq(pg_value(&pg, w.database, "postgres", "SELECT count(*) FROM audit.event WHERE operation LIKE 'Admin%Hierarchy' OR operation = 'Admin Initialise'"), "2");
+    ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
+                              "SELECT count(*) FROM audit.event WHERE operation LIKE "
+                              "'Admin%Hierarchy' OR operation = 'Admin Initialise'"),
+                     "2");
     ck_assert_str_eq(verify_text(w.database), "verified");
     worker_close(&w);
 }
@@ -275,7 +295,10 @@ START_TEST(a_small_arena_fails_alone)
     rc_t rc = RC_OK;
     worker_open(&w, fresh_database(), NULL);
     make_objects(&w);
-    struct db_load a = {.kind = DB_LOAD_OBJECTS, .arena = &small, .done = load_done, .arg = &rc,
+    struct db_load a = {.kind = DB_LOAD_OBJECTS,
+                        .arena = &small,
+                        .done = load_done,
+                        .arg = &rc,
                         .objects = {.uids = &objects[0].object.control.uid, .count = 1, .want = 7}};
     db_load_add(w.db, &a);
     ck_assert_ptr_nonnull(load_one(&w, &big, &objects[0].object.control.uid, 7));

@@ -1,6 +1,6 @@
 /*
- * What the tests of db share: one private PostgreSQL a program, a migrated template, a fresh database a
- * test; a worker's handle on an event loop; units and objects made by hand.
+ * What the tests of db share: one private PostgreSQL a program, a migrated template, a fresh
+ * database a test; a worker's handle on an event loop; units and objects made by hand.
  */
 #ifndef TESTS_UNIT_DB_FIXTURE_H
 #define TESTS_UNIT_DB_FIXTURE_H
@@ -47,7 +47,8 @@ struct probe {
     rc_t rc;
     unsigned *answered; /* counted up by the callback */
 };
-void probe_audit(struct probe *p, const struct worker *w, const char *operation, unsigned *answered);
+void probe_audit(struct probe *p, const struct worker *w, const char *operation,
+                 unsigned *answered);
 /* An object that the client makes; name may be NULL. */
 void probe_insert(struct probe *p, const struct worker *w, const char *name, unsigned *answered);
 /* The change of an object to a state, from the version it has in `from`. */
@@ -59,7 +60,8 @@ void probe_read(struct probe *p, const struct worker *w, const struct uid *uid, 
 enum db_outcome probe_run(struct worker *w, struct probe *p);
 
 /* Loads one object; NULL if there is none. Lives in the arena. */
-struct object *load_one(struct worker *w, struct arena *arena, const struct uid *uid, unsigned want);
+struct object *load_one(struct worker *w, struct arena *arena, const struct uid *uid,
+                        unsigned want);
 
 /* audit.verify() as one text: "what seq; what seq; ...", or "verified". */
 const char *verify_text(const char *database);
