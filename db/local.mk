@@ -5,7 +5,7 @@ db_libdb_a_SOURCES = \
 	db/admin.c db/admin.h db/admin_impl.h \
 	db/audit_chain.c db/audit_chain.h \
 	db/commit.c db/unit.h \
-	db/conn.c db/conn.h \
+	db/conn.c db/conn.h db/conn_check.c db/conn_impl.h \
 	db/db.c db/db.h db/impl.h \
 	db/group.c \
 	db/hierarchy.c db/hierarchy.h \

@@ -126,7 +126,7 @@ START_TEST(locate_finds_what_the_filters_say)
             for (size_t k = 0; k < load.locate.count; k++)
                 for (int o = 0; o < OBJECTS; o++)
                     if (uid_equal(&load.locate.uids[k], &objects[o].object.control.uid))
-                        snprintf(got + strlen(got), 2, "%d", o);
+                        got[strlen(got)] = (char)('0' + o);
             ck_assert_msg(strcmp(got, locates[i].want) == 0, "%s: %s, not %s", locates[i].why, got,
                           locates[i].want);
             if (total && locates[i].locate.offset)
