@@ -104,6 +104,14 @@ void pg_stop(struct pg *pg, const char *mode)
     run(pg, "pg_ctl -D %s/data -m %s -w stop", pg->dir, mode);
 }
 
+void pg_failover(struct pg *pg)
+{
+    pg_stop(pg, "fast");
+    write_file(pg, "standby.signal", "w", "");
+    pg_start(pg);
+    run(pg, "pg_ctl -D %s/data -w promote", pg->dir);
+}
+
 void pg_close(struct pg *pg)
 {
     char line[160];

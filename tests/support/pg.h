@@ -23,6 +23,8 @@ void pg_open(struct pg *pg);
 void pg_close(struct pg *pg);
 void pg_stop(struct pg *pg, const char *mode); /* "fast", "immediate" */
 void pg_start(struct pg *pg);
+/* Restarts as a standby and promotes it: the data are the same, the timeline is new. */
+void pg_failover(struct pg *pg);
 pid_t pg_pid(const struct pg *pg);
 
 /* "host=... dbname=... user=..." in static storage. */

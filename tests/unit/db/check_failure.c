@@ -293,6 +293,33 @@ START_TEST(no_answer_when_the_outcome_cannot_be_told)
 }
 END_TEST
 
+/* A failover: the same data on a new timeline. What is found there happened; what is not may be lost. */
+static const struct {
+    enum cut cut;
+    enum db_outcome want;
+} failovers[] = {{CUT_BEFORE, DB_UNKNOWN}, {CUT_AFTER, DB_DONE}};
+
+START_TEST(after_a_failover_only_what_is_found_is_answered)
+{
+    struct worker w;
+    struct probe p;
+    unsigned n = 0;
+    open_by_proxy(&w, fresh_database(), DB_SETTINGS_DEFAULT);
+    probe_insert(&p, &w, NULL, &n);
+    proxy.refuse = true;
+    proxy.cut = failovers[_i].cut;
+    db_commit(w.db, &p.unit);
+    worker_until_state(&w, DB_STATE_DOWN, 5);
+    pg_failover(&pg);
+    proxy.refuse = false;
+    worker_until(&w, &n, 1, 10);
+    ck_assert_int_eq(p.outcome, failovers[_i].want);
+    worker_until_state(&w, DB_STATE_READY, 5);
+    ck_assert_str_eq(verify_text(w.database), "verified");
+    close_by_proxy(&w);
+}
+END_TEST
+
 /* ---- restarts ---- */
 
 static void on_outcome(struct db_unit *u, enum db_outcome outcome, rc_t rc)
@@ -453,6 +480,8 @@ int main(void)
     TCase *t = tcase_create("failure");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, an_unknown_commit_is_resolved, 0, sizeof cuts / sizeof *cuts);
+    tcase_add_loop_test(t, after_a_failover_only_what_is_found_is_answered, 0,
+                        sizeof failovers / sizeof *failovers);
     tcase_add_test(t, no_answer_when_the_outcome_cannot_be_told);
     tcase_add_test(t, acknowledged_facts_survive_kills);
     tcase_add_test(t, an_unsafe_setting_is_refused_unless_allowed);
