@@ -1,6 +1,6 @@
 /*
- * Answers: each item is encoded as soon as its result is known, so that Maximum Response Size fails the
- * item that does not fit and not the work before it; at the end the header is put in front.
+ * Answers: each item is encoded as soon as its result is known, so that Maximum Response Size fails
+ * the item that does not fit and not the work before it; at the end the header is put in front.
  */
 #include "server/engine/request.h"
 
@@ -18,7 +18,8 @@ static rc_t header_of(struct engine_request *rq, size_t count, struct kmip_respo
                                   (unsigned long long)rq->number);
     if (!correlation)
         return RC_NO_MEMORY;
-    /* KMIP 2.1, 9.10 has it optional, and PyKMIP cannot read it: given to who sent one's own value. */
+    /* KMIP 2.1, 9.10 has it optional, and PyKMIP cannot read it: given to who sent one's own value.
+     */
     bool knows = asked && asked->client_correlation_value.len;
     *head = (struct kmip_response_header){
         .protocol_version = version,
@@ -64,7 +65,8 @@ static rc_t add_item(struct engine_request *rq, const struct kmip_response_item 
 static struct kmip_response_item item_of(const struct engine_request *rq, size_t item)
 {
     const struct kmip_request_item *asked = &rq->message->items[item];
-    return (struct kmip_response_item){.operation = asked->operation, .unique_id = asked->unique_id};
+    return (struct kmip_response_item){.operation = asked->operation,
+                                       .unique_id = asked->unique_id};
 }
 
 rc_t answer_success(struct engine_request *rq, size_t item, void *payload)

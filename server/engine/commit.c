@@ -1,6 +1,7 @@
 /*
- * The end of a run: changes, reads and one audit row for each item become one unit of work; only when it
- * is committed does the answer leave. A lost race wipes the answer and runs the request again.
+ * The end of a run: changes, reads and one audit row for each item become one unit of work; only
+ * when it is committed does the answer leave. A lost race wipes the answer and runs the request
+ * again.
  */
 #include "server/engine/request.h"
 
@@ -68,7 +69,7 @@ static rc_t events_of(struct engine_request *rq, struct db_unit *unit)
         ev->position = (int32_t)i;
         ev->operation = bytes_str(kmip_operation_text(r->operation));
         ev->object = r->subject;
-        ev->result = status_text(r->undone          ? KMIP_STATUS_OPERATION_UNDONE
+        ev->result = status_text(r->undone        ? KMIP_STATUS_OPERATION_UNDONE
                                  : r->rc == RC_OK ? KMIP_STATUS_SUCCESS
                                                   : KMIP_STATUS_OPERATION_FAILED);
         ev->reason = reason_text(r->rc, rq->version);
@@ -90,7 +91,8 @@ static void send_answer(struct engine_request *rq)
 
 void request_constant(struct engine_request *rq)
 {
-    /* The same for every request: item by item General Failure, whatever was found or done before. */
+    /* The same for every request: item by item General Failure, whatever was found or done before.
+     */
     rc_t rc = answer_begin(rq);
     size_t count = rq->message_rc == RC_OK ? rq->message->count : 0;
     rq->result_count = 0;

@@ -1,8 +1,9 @@
 /*
  * The way of a request: decode, prepare, load, authorise, perform, vault, complete, commit, encode
- * (design.md section 3). The engine does all waiting, once, for all operations; what is queued in one
- * turn of the event loop goes out as one SELECT, one write to the vault and one COMMIT. One thread,
- * one event loop. Knows no socket and no TLS: net hands it whole messages and takes whole answers.
+ * (design.md section 3). The engine does all waiting, once, for all operations; what is queued in
+ * one turn of the event loop goes out as one SELECT, one write to the vault and one COMMIT. One
+ * thread, one event loop. Knows no socket and no TLS: net hands it whole messages and takes whole
+ * answers.
  */
 #ifndef SERVER_ENGINE_ENGINE_H
 #define SERVER_ENGINE_ENGINE_H
@@ -34,8 +35,9 @@ enum { SESSION_NAMES = 16 }; /* names looked at in one certificate */
 struct session {
     unsigned refs;
     /* the peer: set by net, read-only afterwards */
-    char *issuer;                             /* issuer of the certificate, RFC 2253 text */
-    struct session_name names[SESSION_NAMES]; /* in the order of preference: URI, DNS, email; or the subject */
+    char *issuer; /* issuer of the certificate, RFC 2253 text */
+    struct session_name
+        names[SESSION_NAMES]; /* in the order of preference: URI, DNS, email; or the subject */
     size_t name_count;
     char *serial;         /* serial number of the certificate, lower-case hexadecimal */
     char fingerprint[65]; /* SHA-256 of the certificate, lower-case hexadecimal */
@@ -71,11 +73,12 @@ struct engine_limits {
     unsigned text_bytes;   /* longest text, default 65536 */
     unsigned queue;        /* requests in the engine; past it the answer is "busy". Default 4096 */
     unsigned locate_max;   /* most identifiers in one Locate answer, default 10000 */
-    unsigned reruns;       /* runs of a request that loses races before it is answered busy, default 16 */
+    unsigned reruns; /* runs of a request that loses races before it is answered busy, default 16 */
 };
 
 #define ENGINE_LIMITS_DEFAULT                                                                      \
-    ((struct engine_limits){1u << 20, 8u << 20, 32u << 20, 32, 1024, 1024, 1024, 65536, 4096, 10000, 16})
+    ((struct engine_limits){1u << 20, 8u << 20, 32u << 20, 32, 1024, 1024, 1024, 65536, 4096,      \
+                            10000, 16})
 
 struct engine_config {
     struct event_base *base;
@@ -95,7 +98,8 @@ struct engine_stats {
 rc_t engine_open(const struct engine_config *config, struct engine **out);
 /* Ends every request without calling back, then frees. Call it before db and vault are closed. */
 void engine_close(struct engine *e);
-/* The vault client to use from now on (after a restart of the vault); calls under way fail with RC_UNAVAILABLE. */
+/* The vault client to use from now on (after a restart of the vault); calls under way fail with
+ * RC_UNAVAILABLE. */
 void engine_set_vault(struct engine *e, struct vault_client *vault);
 /* What Query tells about the TPM: "hardware" or "software (swtpm)", and so on. Copied. */
 void engine_set_tpm_label(struct engine *e, const char *label);
@@ -106,22 +110,24 @@ void engine_get_stats(const struct engine *e, struct engine_stats *out);
 /*
  * Resolves who the peer is (and, called again on an open session, whether it still may stay).
  * RC_OK: session->known and the fields after it are set. RC_AUTH_FAILED: unknown, disabled or
- * revoked: close without a byte. RC_UNAVAILABLE: the database is away. Never calls back from within.
+ * revoked: close without a byte. RC_UNAVAILABLE: the database is away. Never calls back from
+ * within.
  */
 typedef void engine_login_fn(void *arg, rc_t rc);
 rc_t engine_login(struct engine *e, struct session *s, engine_login_fn *done, void *arg);
 
 /*
- * The answer to one request. `answer` is taken by the receiver (buf_take), who wipes it when sent: it
- * may hold key bytes. Empty with close = true: the outcome is unknown or cannot be told; close without
- * a byte. close = true with an answer: send it, then close.
+ * The answer to one request. `answer` is taken by the receiver (buf_take), who wipes it when sent:
+ * it may hold key bytes. Empty with close = true: the outcome is unknown or cannot be told; close
+ * without a byte. close = true with an answer: send it, then close.
  */
 typedef void engine_answer_fn(void *arg, struct buf *answer, bool close);
 
 /*
- * Takes one whole request message (TTLV, header included) and answers once, later, never from within
- * this call. Answers of one session may come in another order than its requests: net keeps the order.
- * Returns a handle for engine_abandon(), or NULL (no memory: close the connection; `request` is wiped).
+ * Takes one whole request message (TTLV, header included) and answers once, later, never from
+ * within this call. Answers of one session may come in another order than its requests: net keeps
+ * the order. Returns a handle for engine_abandon(), or NULL (no memory: close the connection;
+ * `request` is wiped).
  */
 struct engine_request *engine_submit(struct engine *e, struct session *s, struct buf *request,
                                      engine_answer_fn *done, void *arg);

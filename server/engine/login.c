@@ -1,6 +1,6 @@
 /*
- * Who is it? The certificate's names are looked up in policy: at login, and again when a commit finds
- * that the client's standing has moved.
+ * Who is it? The certificate's names are looked up in policy: at login, and again when a commit
+ * finds that the client's standing has moved.
  */
 #include <stdlib.h>
 
@@ -87,7 +87,8 @@ static void again_on_identity(struct db_load *load, rc_t rc)
     if (rc == RC_OK)
         rc = take(&load->identity, rq->session);
     if (rc == RC_AUTH_FAILED) {
-        /* Disabled or revoked meanwhile: the refusal is audited, the connection closed without a byte. */
+        /* Disabled or revoked meanwhile: the refusal is audited, the connection closed without a
+         * byte. */
         rq->refusal = RC_AUTH_FAILED;
         rq->silent = true;
         request_run(rq);

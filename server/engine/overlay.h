@@ -1,6 +1,6 @@
 /*
- * The unit of work of one request: objects that its items made or changed, as later items of the same
- * request must see them, and what was read. At the end it becomes one db_unit; Undo drops it.
+ * The unit of work of one request: objects that its items made or changed, as later items of the
+ * same request must see them, and what was read. At the end it becomes one db_unit; Undo drops it.
  */
 #ifndef SERVER_ENGINE_OVERLAY_H
 #define SERVER_ENGINE_OVERLAY_H
@@ -25,8 +25,8 @@ struct overlay {
 /* The object as this request left it, or NULL if no item touched it. */
 struct object *overlay_find(const struct overlay *o, const struct uid *uid);
 /*
- * Adds the change of one item; a second change of the same object joins the first (what was made here
- * stays an insert, what was destroyed stays destroyed). Memory of the arena. RC_NO_MEMORY.
+ * Adds the change of one item; a second change of the same object joins the first (what was made
+ * here stays an insert, what was destroyed stays destroyed). Memory of the arena. RC_NO_MEMORY.
  */
 rc_t overlay_apply(struct overlay *o, struct arena *a, size_t item, struct object *object,
                    enum db_change_kind kind, uint64_t loaded_version);

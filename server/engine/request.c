@@ -1,6 +1,6 @@
 /*
- * Engine and requests: opening, taking a message in, letting go. What a request does in between is in
- * run.c and commit.c.
+ * Engine and requests: opening, taking a message in, letting go. What a request does in between is
+ * in run.c and commit.c.
  */
 #include "server/engine/request.h"
 
@@ -67,7 +67,8 @@ rc_t engine_open(const struct engine_config *config, struct engine **out)
         engine_drop(e);
         return rc;
     }
-    /* Last in a turn, where the loop has priorities: whatever is ready joins before things are sent. */
+    /* Last in a turn, where the loop has priorities: whatever is ready joins before things are
+     * sent. */
     event_priority_set(e->turn_over, event_base_get_npriorities(config->base) - 1);
     e->server = (struct op_server){.version = e->version, .node = e->node};
     *out = e;
@@ -179,7 +180,13 @@ static uint16_t nearest_version(uint16_t asked)
     return kmip_versions[KMIP_VERSION_COUNT - 1];
 }
 
-/* The message and what its header asks for. What is wrong goes to message_rc. */
+/*
+ * The message and what its header asks for. What is wrong goes to message_rc. Three things are read and
+ * change nothing: a time stamp (the client's clock is its own affair), an Authentication (its form is
+ * checked; the certificate alone tells who it is, as no second factor is configured), and the order
+ * option (items always run in order). A Unique Batch Item ID is given back; a client that leaves it
+ * out of a batch is served all the same, for the answers come in the order of the items.
+ */
 static rc_t decode(struct engine_request *rq)
 {
     const struct engine_limits *lim = &rq->engine->limits;
@@ -203,7 +210,8 @@ static rc_t decode(struct engine_request *rq)
         rq->answer_max = (size_t)h->maximum_response_size.value;
     if (h->batch_error_continuation_option)
         rq->on_error = h->batch_error_continuation_option;
-    /* Everything is done at once: fine for who can wait (1.x True, 2.x Optional), not for who must. */
+    /* Everything is done at once: fine for who can wait (1.x True, 2.x Optional), not for who must.
+     */
     if (h->asynchronous_indicator == KMIP_ASYNCHRONOUS_INDICATOR_MANDATORY)
         rq->refusal = RC_FEATURE;
     rq->name_taken = ARENA_ARRAY(&rq->memory, m->count + 1, bool);

@@ -1,6 +1,6 @@
 /*
- * Inside of the engine: the engine itself and one request on its way. A request is held by its place in
- * the engine's list and by each answer it waits for; request_drop() alone frees it.
+ * Inside of the engine: the engine itself and one request on its way. A request is held by its
+ * place in the engine's list and by each answer it waits for; request_drop() alone frees it.
  */
 #ifndef SERVER_ENGINE_REQUEST_H
 #define SERVER_ENGINE_REQUEST_H
@@ -48,17 +48,17 @@ struct engine_request {
     engine_answer_fn *done;
     void *arg;
 
-    struct buf input;            /* the message; wiped with the request */
-    struct arena memory;         /* what is decoded from it */
+    struct buf input;    /* the message; wiped with the request */
+    struct arena memory; /* what is decoded from it */
     struct kmip_request *message;
-    rc_t message_rc;             /* not RC_OK: the message as a whole is refused */
-    uint16_t version;            /* of the answer */
-    uint32_t on_error;           /* Batch Error Continuation Option */
-    size_t answer_max;           /* bytes */
-    int64_t arrived_us;          /* monotonic */
-    int64_t now;                 /* seconds, wall clock, of this run */
-    uint64_t number;             /* for the server correlation value */
-    bool *name_taken;            /* by item: an earlier run lost on a name of its object */
+    rc_t message_rc;    /* not RC_OK: the message as a whole is refused */
+    uint16_t version;   /* of the answer */
+    uint32_t on_error;  /* Batch Error Continuation Option */
+    size_t answer_max;  /* bytes */
+    int64_t arrived_us; /* monotonic */
+    int64_t now;        /* seconds, wall clock, of this run */
+    uint64_t number;    /* for the server correlation value */
+    bool *name_taken;   /* by item: an earlier run lost on a name of its object */
 
     /* one run, from the first item; dropped and begun anew after a lost race */
     struct arena run;
@@ -70,19 +70,19 @@ struct engine_request {
     struct op_limits op_limits;
     struct op_ids ids;
     struct overlay overlay;
-    size_t at;                   /* the item being worked on */
-    bool stepping, step_again;   /* see go_on() in run.c */
+    size_t at;                 /* the item being worked on */
+    bool stepping, step_again; /* see go_on() in run.c */
     size_t result_count;
     struct item_result *results;
-    struct buf body;             /* encoded response items */
-    size_t head_bytes;           /* message without its items */
+    struct buf body;   /* encoded response items */
+    size_t head_bytes; /* message without its items */
 
     struct op_item item;
     const struct op *op;
     uint64_t loaded_version; /* of item.object, 0 if from the overlay */
     struct uid load_uid;
     struct db_load load;
-    unsigned calls_out;      /* vault calls not answered */
+    unsigned calls_out; /* vault calls not answered */
     rc_t calls_rc;
     struct call_slot {
         struct engine_request *rq;

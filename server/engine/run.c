@@ -1,7 +1,7 @@
 /*
- * One run of a request through its items: prepare, load, authorise, perform, vault, complete. It starts
- * again from the first item when the commit lost a race. An item that has to wait returns to the loop;
- * its answer brings the request back here.
+ * One run of a request through its items: prepare, load, authorise, perform, vault, complete. It
+ * starts again from the first item when the commit lost a race. An item that has to wait returns to
+ * the loop; its answer brings the request back here.
  */
 #include "server/engine/request.h"
 
@@ -49,7 +49,9 @@ static rc_t keep_ids(struct engine_request *rq)
     static const struct uid nil;
     if (it->id_effect == ID_KEEP && it->want != WANT_OBJECT)
         return RC_OK;
-    struct uid id = it->id_effect == ID_SET ? it->result_id : it->id_effect == ID_CLEAR ? nil : it->uid;
+    struct uid id = it->id_effect == ID_SET     ? it->result_id
+                    : it->id_effect == ID_CLEAR ? nil
+                                                : it->uid;
     if (it->id_effect != ID_KEEP) {
         ids->placeholder = id;
         if (it->operation == KMIP_OP_CREATE)
@@ -73,7 +75,8 @@ static rc_t finish_item(struct engine_request *rq)
         return RC_NAME_TAKEN;
     TRY(answer_success(rq, rq->at, it->response));
     if (it->changed)
-        TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, it->changed, it->change, rq->loaded_version));
+        TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, it->changed, it->change,
+                          rq->loaded_version));
     return keep_ids(rq);
 }
 
@@ -347,7 +350,8 @@ static void start_item(struct engine_request *rq)
         after_load(rq);
 }
 
-/* The next item, or the end. A loop, so that a long batch that waits for nobody needs no deep stack. */
+/* The next item, or the end. A loop, so that a long batch that waits for nobody needs no deep
+ * stack. */
 static void go_on(struct engine_request *rq)
 {
     rq->step_again = true;

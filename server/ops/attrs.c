@@ -1,7 +1,7 @@
 /*
- * Attributes in and out of a stored object; see attrs.h. Two tables: the fields of the control record
- * that are attributes, and the ones copied into the JSON for Locate. All else follows the attribute
- * table of proto/kmip/attribute.h.
+ * Attributes in and out of a stored object; see attrs.h. Two tables: the fields of the control
+ * record that are attributes, and the ones copied into the JSON for Locate. All else follows the
+ * attribute table of proto/kmip/attribute.h.
  */
 #include "server/ops/attrs.h"
 
@@ -11,7 +11,10 @@
 #include "proto/kmip/attr_json.h"
 #include "proto/kmip/message.h"
 
-#define FIELD(tag, kind, member) {tag, kind, offsetof(struct control, member)}
+#define FIELD(tag, kind, member)                                                                   \
+    {                                                                                              \
+        tag, kind, offsetof(struct control, member)                                                \
+    }
 static const struct attrs_field fields[] = {
     FIELD(KMIP_TAG_OBJECT_TYPE, ATTRS_U32, object_type),
     FIELD(KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, ATTRS_U32, algorithm),
@@ -35,7 +38,7 @@ enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
 /* Kept in the JSON only so that Locate finds them; attrs_load() drops them. */
 static const uint32_t copies[] = {
-    KMIP_TAG_SENSITIVE,         KMIP_TAG_ALWAYS_SENSITIVE,       KMIP_TAG_EXTRACTABLE,
+    KMIP_TAG_SENSITIVE,         KMIP_TAG_ALWAYS_SENSITIVE,        KMIP_TAG_EXTRACTABLE,
     KMIP_TAG_NEVER_EXTRACTABLE, KMIP_TAG_SHORT_UNIQUE_IDENTIFIER,
 };
 
@@ -166,7 +169,8 @@ static rc_t take_standard(struct arena *a, uint16_t version, enum attrs_origin o
     if (!settable(info, origin))
         return RC_ATTR_READ_ONLY;
     TRY(kmip_attribute_check(at, version));
-    /* Whichever family gives it to this type: clients of 1.x send a length with Secret Data, too. */
+    /* Whichever family gives it to this type: clients of 1.x send a length with Secret Data, too.
+     */
     if (!((info->objects | info->objects_2x) & ATTR_OBJECT(o->control.object_type)))
         return RC_ATTR_INVALID;
     if (!(info->flags & ATTR_MULTI) && kmip_attributes_find(given, at->tag, 0) != at)
@@ -262,7 +266,8 @@ struct node *attrs_rng_node(struct arena *a, uint32_t tag)
     struct node *n = node_structure(a, tag);
     if (!n ||
         node_append(n, node_enum(a, KMIP_TAG_RNG_ALGORITHM, KMIP_RNG_ALGORITHM_DRBG)) != RC_OK ||
-        node_append(n, node_enum(a, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_AES)) != RC_OK ||
+        node_append(n, node_enum(a, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_AES)) !=
+            RC_OK ||
         node_append(n, node_integer(a, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, 256)) != RC_OK ||
         node_append(n, node_enum(a, KMIP_TAG_DRBG_ALGORITHM, KMIP_DRBG_ALGORITHM_CTR)) != RC_OK ||
         node_append(n, node_boolean(a, KMIP_TAG_PREDICTION_RESISTANCE, false)) != RC_OK)
@@ -344,8 +349,8 @@ rc_t attrs_keep_secret_type(struct arena *a, struct kmip_attributes *rest, uint3
 
 uint32_t attrs_secret_type(const struct kmip_attributes *rest)
 {
-    const struct kmip_attribute *at = kmip_attributes_find_vendor(
-        rest, bytes_str(house_vendor), bytes_str(secret_type_name), 0);
+    const struct kmip_attribute *at =
+        kmip_attributes_find_vendor(rest, bytes_str(house_vendor), bytes_str(secret_type_name), 0);
     return at && at->value->type == TTLV_ENUMERATION ? at->value->enumeration : 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Between the stored object and KMIP's attributes: what a client may set when an object is made, where
- * it goes (control record, names, or the JSON of the rest), and the whole list as a client sees it.
- * Pure functions. KMIP 1.4, 3; KMIP 2.1, 4.
+ * Between the stored object and KMIP's attributes: what a client may set when an object is made,
+ * where it goes (control record, names, or the JSON of the rest), and the whole list as a client
+ * sees it. Pure functions. KMIP 1.4, 3; KMIP 2.1, 4.
  */
 #ifndef SERVER_OPS_ATTRS_H
 #define SERVER_OPS_ATTRS_H
@@ -21,11 +21,12 @@ struct attrs_limits {
 };
 
 /*
- * Takes what the client gave into a new object. Beforehand o has uid, owner, domain, object_type and
- * initial_date, and NO_DATE and the defaults of attrs_blank(). Attributes with a place of their own go
- * there, all others into *rest. Checks version, type, applicability, single instance, who may set it.
- * Errors: RC_ATTR_UNSUPPORTED, RC_ATTR_READ_ONLY, RC_ATTR_SINGLE, RC_ATTR_VALUE, RC_ATTR_INVALID,
- * RC_NAME_TAKEN (the same name twice), RC_TOO_MANY, RC_STORAGE_UNAVAILABLE, RC_FEATURE (templates by name), RC_NO_MEMORY.
+ * Takes what the client gave into a new object. Beforehand o has uid, owner, domain, object_type
+ * and initial_date, and NO_DATE and the defaults of attrs_blank(). Attributes with a place of their
+ * own go there, all others into *rest. Checks version, type, applicability, single instance, who
+ * may set it. Errors: RC_ATTR_UNSUPPORTED, RC_ATTR_READ_ONLY, RC_ATTR_SINGLE, RC_ATTR_VALUE,
+ * RC_ATTR_INVALID, RC_NAME_TAKEN (the same name twice), RC_TOO_MANY, RC_STORAGE_UNAVAILABLE,
+ * RC_FEATURE (templates by name), RC_NO_MEMORY.
  */
 rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
                 const struct attrs_limits *limits, const struct kmip_attributes *given,
@@ -35,8 +36,8 @@ rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
 void attrs_blank(struct object *o);
 
 /*
- * The dates of a new object against each other, and the first state they give (KMIP 2.1, 4.57): Active
- * if the Activation Date has come, else Pre-Active. RC_ATTR_VALUE.
+ * The dates of a new object against each other, and the first state they give (KMIP 2.1, 4.57):
+ * Active if the Activation Date has come, else Pre-Active. RC_ATTR_VALUE.
  */
 rc_t attrs_first_state(struct object *o, int64_t now);
 
@@ -54,8 +55,9 @@ struct node *attrs_rng_node(struct arena *a, uint32_t tag);
 /* The rest as it was stored, without what attrs_store() added for searches. */
 rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes *rest);
 /*
- * Writes the rest into o->attributes, with copies of what Locate can only find there (Sensitive and its
- * kin, Short Unique Identifier). The control record stays the truth: attrs_load() drops the copies.
+ * Writes the rest into o->attributes, with copies of what Locate can only find there (Sensitive and
+ * its kin, Short Unique Identifier). The control record stays the truth: attrs_load() drops the
+ * copies.
  */
 rc_t attrs_store(struct arena *a, struct object *o, const struct kmip_attributes *rest);
 
@@ -65,7 +67,8 @@ rc_t attrs_set(struct arena *a, struct kmip_attributes *list, struct node *value
 /* All attributes of an object at time `now`, whatever the version. */
 rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_attributes *out);
 
-/* Secret Data Type is no attribute, yet it belongs to the object: kept among the rest, never shown. */
+/* Secret Data Type is no attribute, yet it belongs to the object: kept among the rest, never shown.
+ */
 rc_t attrs_keep_secret_type(struct arena *a, struct kmip_attributes *rest, uint32_t type);
 uint32_t attrs_secret_type(const struct kmip_attributes *rest);
 

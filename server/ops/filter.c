@@ -26,7 +26,8 @@ static bool is_date(const struct kmip_attribute *at)
 }
 
 /* The range that the values of one date attribute mean: one value is exact, two are from and to. */
-static void date_range(const struct kmip_attributes *wanted, uint32_t tag, int64_t *from, int64_t *to)
+static void date_range(const struct kmip_attributes *wanted, uint32_t tag, int64_t *from,
+                       int64_t *to)
 {
     int64_t a = kmip_attributes_find(wanted, tag, 0)->value->date_time;
     const struct kmip_attribute *second = kmip_attributes_find(wanted, tag, 1);
@@ -76,7 +77,8 @@ static const struct {
     {KMIP_TAG_STATE, DB_LOCATE_STATE, offsetof(struct db_locate, state)},
     {KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, DB_LOCATE_ALGORITHM, offsetof(struct db_locate, algorithm)},
     {KMIP_TAG_CRYPTOGRAPHIC_LENGTH, DB_LOCATE_LENGTH, offsetof(struct db_locate, length)},
-    {KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, DB_LOCATE_USAGE_MASK, offsetof(struct db_locate, usage_mask)},
+    {KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, DB_LOCATE_USAGE_MASK,
+     offsetof(struct db_locate, usage_mask)},
     {KMIP_TAG_KEY_FORMAT_TYPE, DB_LOCATE_KEY_FORMAT, offsetof(struct db_locate, key_format)},
 };
 
@@ -246,7 +248,8 @@ static bool match_one(const struct kmip_attributes *wanted, const struct kmip_at
 rc_t filter_match(struct arena *a, const struct filter *f, const struct object *o, bool *match_out)
 {
     *match_out = false;
-    bool gone = o->control.state == STATE_DESTROYED || o->control.state == STATE_DESTROYED_COMPROMISED;
+    bool gone =
+        o->control.state == STATE_DESTROYED || o->control.state == STATE_DESTROYED_COMPROMISED;
     if (f->nothing || (gone ? !f->destroyed : !f->online))
         return RC_OK;
     struct kmip_attributes have;

@@ -1,7 +1,7 @@
 /*
- * Locate's filters: the attributes a client gives become a query for the database, and the same list is
- * matched here against objects that the request itself made or changed. Both must agree: a test runs
- * the same cases through both. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
+ * Locate's filters: the attributes a client gives become a query for the database, and the same
+ * list is matched here against objects that the request itself made or changed. Both must agree: a
+ * test runs the same cases through both. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
  */
 #ifndef SERVER_OPS_FILTER_H
 #define SERVER_OPS_FILTER_H
@@ -19,9 +19,9 @@ struct filter {
 };
 
 /*
- * The query for f->wanted. Beforehand owner, domain, offset and maximum of *query are set by the caller.
- * May set f->nothing. Errors: RC_ATTR_UNSUPPORTED, RC_INVALID_FIELD, RC_ATTR_VALUE, RC_TOO_MANY,
- * RC_FEATURE (a date range over an attribute that has no column), RC_NO_MEMORY.
+ * The query for f->wanted. Beforehand owner, domain, offset and maximum of *query are set by the
+ * caller. May set f->nothing. Errors: RC_ATTR_UNSUPPORTED, RC_INVALID_FIELD, RC_ATTR_VALUE,
+ * RC_TOO_MANY, RC_FEATURE (a date range over an attribute that has no column), RC_NO_MEMORY.
  */
 rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db_locate *query);
 

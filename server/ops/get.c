@@ -1,6 +1,7 @@
 /*
  * Get: the object with its material, which the vault opens. The first Get of an object ends its
- * freshness, and so changes it. Wrapped delivery is not offered yet. KMIP 1.4, 4.11; KMIP 2.1, 6.1.19.
+ * freshness, and so changes it. Wrapped delivery is not offered yet. KMIP 1.4, 4.11;
+ * KMIP 2.1, 6.1.19.
  */
 #include "server/ops/op.h"
 
@@ -72,10 +73,8 @@ rc_t get_perform(struct op_item *it)
     const struct kmip_attribute *opaque = kmip_attributes_find(&rest, KMIP_TAG_OPAQUE_DATA_TYPE, 0);
     g->opaque_type = opaque ? opaque->value->enumeration : 0;
     struct vault_call *call = &it->calls[it->call_count++];
-    *call = (struct vault_call){.op = VAULT_GET,
-                                .domain = c->domain,
-                                .control = *c,
-                                .material = it->object->material};
+    *call = (struct vault_call){
+        .op = VAULT_GET, .domain = c->domain, .control = *c, .material = it->object->material};
     memcpy(call->mac, it->object->control_mac, sizeof call->mac);
     return end_freshness(it, &rest);
 }
@@ -91,7 +90,8 @@ static struct kmip_key_block *key_block(struct op_item *it, const struct getting
     if (g->format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY) {
         value->structure = node_structure(a, KMIP_TAG_KEY_MATERIAL);
         if (!value->structure ||
-            node_append(value->structure, node_bytes(a, KMIP_TAG_KEY, it->replies[0].plain)) != RC_OK)
+            node_append(value->structure, node_bytes(a, KMIP_TAG_KEY, it->replies[0].plain)) !=
+                RC_OK)
             return NULL;
     } else {
         value->material = it->replies[0].plain;

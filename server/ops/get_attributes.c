@@ -1,6 +1,6 @@
 /*
- * Get Attributes: the values of the attributes named, or of all, as far as the version knows them. A
- * name without a value is left out. KMIP 1.4, 4.12; KMIP 2.1, 6.1.20.
+ * Get Attributes: the values of the attributes named, or of all, as far as the version knows them.
+ * A name without a value is left out. KMIP 1.4, 4.12; KMIP 2.1, 6.1.20.
  */
 #include "server/ops/op.h"
 
@@ -52,7 +52,8 @@ static void number_instances(struct kmip_attributes *list)
         struct kmip_attribute *at = &list->items[i];
         int32_t before = 0;
         for (size_t j = 0; j < i; j++)
-            before += list->items[j].tag == at->tag && bytes_equal(list->items[j].vendor, at->vendor) &&
+            before += list->items[j].tag == at->tag &&
+                      bytes_equal(list->items[j].vendor, at->vendor) &&
                       bytes_equal(list->items[j].name, at->name);
         at->index = before ? before : -1;
     }

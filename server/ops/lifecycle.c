@@ -1,7 +1,7 @@
 /*
  * Activate, Revoke, Destroy: changes of state. The state that counts is the effective one, with the
- * dates that have passed. The vault signs each new control record, or refuses it. KMIP 1.4, 4.19 to 4.21
- * and 3.22; KMIP 2.1, 6.1.1, 6.1.15, 6.1.44 and 4.57.
+ * dates that have passed. The vault signs each new control record, or refuses it. KMIP 1.4, 4.19
+ * to 4.21 and 3.22; KMIP 2.1, 6.1.1, 6.1.15, 6.1.44 and 4.57.
  */
 #include "server/ops/op.h"
 

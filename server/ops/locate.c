@@ -1,6 +1,6 @@
 /*
- * Locate: identifiers of the asker's objects that meet all filters, newest first. Nothing found is a
- * success with an empty answer. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
+ * Locate: identifiers of the asker's objects that meet all filters, newest first. Nothing found is
+ * a success with an empty answer. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
  */
 #include "server/ops/op.h"
 
@@ -34,8 +34,8 @@ static rc_t wanted(struct op_item *it, const struct kmip_locate_request *in)
     return RC_OK;
 }
 
-/* Counting all that match costs a walk over them: done for clients that page through a list, or want
- * the number alone. Otherwise it is told where it is known for nothing. */
+/* Counting all that match costs a walk over them: done for clients that page through a list, or
+ * want the number alone. Otherwise it is told where it is known for nothing. */
 static bool wants_total(uint16_t version, const struct kmip_locate_request *in)
 {
     return version >= V1_3 &&
@@ -90,11 +90,10 @@ rc_t locate_perform(struct op_item *it)
             return RC_NO_MEMORY;
         out->unique_identifiers.items[out->unique_identifiers.count++] = id;
     }
-    /* One identifier in the answer sets the placeholder, unless there are more and the client did not
-       ask for one alone (KMIP 2.1, 6.1.28). */
-    bool one = it->located_count == 1 &&
-               ((it->total_known && it->located_total == 1) ||
-                (in->maximum_items.set && in->maximum_items.value == 1));
+    /* One identifier in the answer sets the placeholder, unless there are more and the client did
+       not ask for one alone (KMIP 2.1, 6.1.28). */
+    bool one = it->located_count == 1 && ((it->total_known && it->located_total == 1) ||
+                                          (in->maximum_items.set && in->maximum_items.value == 1));
     it->id_effect = one ? ID_SET : ID_CLEAR;
     if (one) {
         it->result_id = it->located[0];

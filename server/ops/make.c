@@ -1,7 +1,7 @@
 /*
- * Create and Register: new objects. The vault makes or takes the material and signs the first control
- * record; names, dates, masks and all other attributes come from the client within the rules of attrs.c.
- * KMIP 1.4, 4.1 and 4.3; KMIP 2.1, 6.1.8 and 6.1.43.
+ * Create and Register: new objects. The vault makes or takes the material and signs the first
+ * control record; names, dates, masks and all other attributes come from the client within the
+ * rules of attrs.c. KMIP 1.4, 4.1 and 4.3; KMIP 2.1, 6.1.8 and 6.1.43.
  */
 #include "server/ops/op.h"
 
@@ -63,10 +63,12 @@ static rc_t server_attributes(struct op_item *it, struct making *m)
     attrs_first_protection(&m->object);
     if (!kmip_attributes_find(&m->rest, KMIP_TAG_FRESH, 0))
         TRY(kmip_attributes_add_boolean(a, &m->rest, KMIP_TAG_FRESH, true));
-    return kmip_attributes_add_integer(a, &m->rest, KMIP_TAG_PROTECTION_STORAGE_MASK, ATTRS_STORAGE);
+    return kmip_attributes_add_integer(a, &m->rest, KMIP_TAG_PROTECTION_STORAGE_MASK,
+                                       ATTRS_STORAGE);
 }
 
-/* Puts signature, envelope and digest from the vault's reply into the object, and stores the rest. */
+/* Puts signature, envelope and digest from the vault's reply into the object, and stores the rest.
+ */
 static rc_t finish(struct op_item *it, struct making *m, uint32_t digest_format)
 {
     const struct vault_reply *reply = &it->replies[0];
@@ -236,8 +238,9 @@ static rc_t take_object(struct op_item *it, struct making *m, const struct kmip_
         m->object.key_format = KMIP_FORMAT_OPAQUE;
         if (m->material.len == 0)
             return RC_INVALID_FIELD;
-        return attrs_set(it->arena, &m->rest,
-                         node_enum(it->arena, KMIP_TAG_OPAQUE_DATA_TYPE, object->opaque_object->type));
+        return attrs_set(
+            it->arena, &m->rest,
+            node_enum(it->arena, KMIP_TAG_OPAQUE_DATA_TYPE, object->opaque_object->type));
     }
     default:
         return RC_OBJECT_TYPE;

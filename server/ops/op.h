@@ -1,7 +1,8 @@
 /*
- * The KMIP operations: a table, and for each up to three pure functions on a struct op_item. They check
- * and decide; they never wait and know no SQL, TLS, TPM or clock. The engine calls prepare, loads what
- * it names, asks policy, calls perform, carries the vault calls, calls complete (design.md section 3).
+ * The KMIP operations: a table, and for each up to three pure functions on a struct op_item. They
+ * check and decide; they never wait and know no SQL, TLS, TPM or clock. The engine calls prepare,
+ * loads what it names, asks policy, calls perform, carries the vault calls, calls complete
+ * (design.md section 3).
  */
 #ifndef SERVER_OPS_OP_H
 #define SERVER_OPS_OP_H
@@ -26,8 +27,8 @@ struct op_server {
 };
 
 /*
- * Unique Identifiers that earlier items of the request gave: the ID Placeholder of 1.x, and what the
- * enumeration and integer forms of 2.x name (KMIP 2.1, 4.58). Kept by the engine.
+ * Unique Identifiers that earlier items of the request gave: the ID Placeholder of 1.x, and what
+ * the enumeration and integer forms of 2.x name (KMIP 2.1, 4.58). Kept by the engine.
  */
 struct op_ids {
     struct uid placeholder; /* nil: empty */
@@ -113,9 +114,9 @@ const struct op *op_table(size_t *count);
 
 /* ---- for operations ---- */
 
-/* Names the object that a request is about, by the ID Placeholder if the request does not. Sets want,
- * uid and subject. An identifier that cannot be ours becomes the nil one, which is never found: so it
- * is answered like any other that is missing. */
+/* Names the object that a request is about, by the ID Placeholder if the request does not. Sets
+ * want, uid and subject. An identifier that cannot be ours becomes the nil one, which is never
+ * found: so it is answered like any other that is missing. */
 void op_want_object(struct op_item *it, const struct kmip_uid *id, unsigned db_want);
 /* The identifier as a response carries it. text NULL in it: no memory. */
 struct kmip_uid op_uid_out(struct arena *a, const struct uid *uid);
@@ -123,7 +124,8 @@ struct kmip_uid op_uid_out(struct arena *a, const struct uid *uid);
 void *op_respond(struct op_item *it);
 /* The plain answer of Activate, Revoke, Destroy and their like: the Unique Identifier. */
 rc_t op_respond_uid(struct op_item *it, const struct uid *uid);
-/* A copy of the loaded object, to be changed: version grown by one, Last Change Date now. NULL: no memory. */
+/* A copy of the loaded object, to be changed: version grown by one, Last Change Date now. NULL: no
+ * memory. */
 struct object *op_change(struct op_item *it, enum db_change_kind kind);
 /* Asks the vault to sign it->changed as the successor of it->object. */
 void op_ask_transition(struct op_item *it);

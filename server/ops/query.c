@@ -1,6 +1,6 @@
 /*
- * Query and Discover Versions: what this server really offers, by version; no list promises more than
- * the tables hold. KMIP 1.4, 4.25 and 4.26; KMIP 2.1, 6.1.40 and 6.1.16.
+ * Query and Discover Versions: what this server really offers, by version; no list promises more
+ * than the tables hold. KMIP 1.4, 4.25 and 4.26; KMIP 2.1, 6.1.40 and 6.1.16.
  */
 #include "server/ops/op.h"
 
@@ -105,7 +105,8 @@ static rc_t query_rngs(struct op_item *it, struct kmip_query_response *out)
 
 static rc_t query_capabilities(struct op_item *it, struct kmip_query_response *out)
 {
-    struct kmip_capability_information *c = ARENA_ARRAY(it->arena, 1, struct kmip_capability_information);
+    struct kmip_capability_information *c =
+        ARENA_ARRAY(it->arena, 1, struct kmip_capability_information);
     if (!c)
         return RC_NO_MEMORY;
     c->streaming = KMIP_NUMBER(false);

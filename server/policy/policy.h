@@ -1,7 +1,7 @@
 /*
- * The one place where access is decided: identity x permission x object. Each operation names its own
- * permission in the operations' table; this table tells what each permission needs. As yet there is
- * one rule for objects: only the owner. Pure functions: no SQL, no clock.
+ * The one place where access is decided: identity x permission x object. Each operation names its
+ * own permission in the operations' table; this table tells what each permission needs. As yet
+ * there is one rule for objects: only the owner. Pure functions: no SQL, no clock.
  */
 #ifndef SERVER_POLICY_POLICY_H
 #define SERVER_POLICY_POLICY_H

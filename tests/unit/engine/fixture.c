@@ -156,7 +156,8 @@ static void open_rig(void)
     ck_assert_int_eq(login(rig.bob), RC_OK);
 }
 
-/* The vault has to be forked off before this process uses OpenSSL: it puts its heap into locked memory. */
+/* The vault has to be forked off before this process uses OpenSSL: it puts its heap into locked
+ * memory. */
 static void open_vault(void)
 {
     int first[2], second[2];
@@ -286,7 +287,8 @@ void *create_aes(struct kmip_request *rq, size_t i, const char *name)
     struct arena *a = &rig.arena;
     in->object_type = KMIP_OBJECT_SYMMETRIC_KEY;
     in->attributes.present = true;
-    kmip_attributes_add_enum(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_AES);
+    kmip_attributes_add_enum(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM,
+                             KMIP_ALGORITHM_AES);
     kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, 256);
     kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK,
                                 KMIP_USAGE_ENCRYPT | KMIP_USAGE_DECRYPT);

@@ -1,6 +1,6 @@
 /*
- * A whole engine for its tests: a real database on a private PostgreSQL, a real vault on a software TPM,
- * clients known to policy, and requests as bytes. Nothing is played by the test.
+ * A whole engine for its tests: a real database on a private PostgreSQL, a real vault on a software
+ * TPM, clients known to policy, and requests as bytes. Nothing is played by the test.
  */
 #ifndef TESTS_UNIT_ENGINE_FIXTURE_H
 #define TESTS_UNIT_ENGINE_FIXTURE_H
@@ -82,7 +82,7 @@ long sql_number(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
                       kmip_operation_text(item_->operation), item_->result_status,                 \
                       item_->result_reason);                                                       \
     } while (0)
-#define expect_success(r, i) expect_item(r, i, KMIP_STATUS_SUCCESS, 0)
+#define expect_success(r, i)        expect_item(r, i, KMIP_STATUS_SUCCESS, 0)
 #define expect_failed(r, i, reason) expect_item(r, i, KMIP_STATUS_OPERATION_FAILED, reason)
 
 Suite *batch_suite(void);

@@ -44,14 +44,16 @@ START_TEST(main_job)
     ck_assert_uint_eq(kmip_attributes_find(&at->attributes, KMIP_TAG_STATE, 0)->value->enumeration,
                       STATE_ACTIVE);
 
-    uint32_t wrong = version < V2_0 ? KMIP_REASON_PERMISSION_DENIED : KMIP_REASON_WRONG_KEY_LIFECYCLE_STATE;
+    uint32_t wrong =
+        version < V2_0 ? KMIP_REASON_PERMISSION_DENIED : KMIP_REASON_WRONG_KEY_LIFECYCLE_STATE;
     ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_DESTROY, uid), wrong);
     rq = request_new(version, 1);
     revoke_as(rq, 0, uid, KMIP_REVOKED_CESSATION_OF_OPERATION);
     expect_success(call(rig.alice, rq), 0);
     ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_DESTROY, uid), 0);
     ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_GET, uid),
-                      version < V2_0 ? KMIP_REASON_ILLEGAL_OPERATION : KMIP_REASON_OBJECT_DESTROYED);
+                      version < V2_0 ? KMIP_REASON_ILLEGAL_OPERATION
+                                     : KMIP_REASON_OBJECT_DESTROYED);
     ck_assert_str_eq(sql("SELECT state FROM audit.keys WHERE uid = '%s'", uid), "Destroyed");
     ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.key_events('%s')", uid), 11);
 }
@@ -75,8 +77,10 @@ START_TEST(placeholder)
     }
     ck_assert_str_eq(sql("SELECT state FROM audit.keys WHERE uid = '%s'", uid_of(r, 0)),
                      "Destroyed Compromised");
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.material WHERE uid = '%s' AND envelope IS NOT NULL",
-                                uid_of(r, 0)), 0);
+    ck_assert_int_eq(
+        sql_number("SELECT count(*) FROM kmip.material WHERE uid = '%s' AND envelope IS NOT NULL",
+                   uid_of(r, 0)),
+        0);
     /* It lives in one request only. */
     ck_assert_uint_eq(run_one(rig.alice, version, KMIP_OP_GET, NULL),
                       version < V2_0 ? KMIP_REASON_ITEM_NOT_FOUND : KMIP_REASON_OBJECT_NOT_FOUND);
@@ -88,13 +92,14 @@ START_TEST(overlay)
     const char *old = new_key(rig.alice, "overlay-old");
     struct kmip_request *rq = request_new(V1_4, 7);
     create_aes(rq, 0, "overlay-new");
-    locate_name(rq, 1, "overlay-new");         /* made by this request */
-    by_uid(rq, 2, KMIP_OP_GET, NULL);          /* what Locate found */
+    locate_name(rq, 1, "overlay-new"); /* made by this request */
+    by_uid(rq, 2, KMIP_OP_GET, NULL);  /* what Locate found */
     by_uid(rq, 3, KMIP_OP_ACTIVATE, old);
     struct kmip_locate_request *in = locate_name(rq, 4, "overlay-old");
     kmip_attributes_add_enum(&rig.arena, &in->attributes, KMIP_TAG_STATE, STATE_ACTIVE);
-    in = locate_name(rq, 5, NULL);             /* both, the newest first */
-    kmip_attributes_add_enum(&rig.arena, &in->attributes, KMIP_TAG_OBJECT_TYPE, KMIP_OBJECT_SYMMETRIC_KEY);
+    in = locate_name(rq, 5, NULL); /* both, the newest first */
+    kmip_attributes_add_enum(&rig.arena, &in->attributes, KMIP_TAG_OBJECT_TYPE,
+                             KMIP_OBJECT_SYMMETRIC_KEY);
     in->maximum_items = KMIP_NUMBER(10);
     by_uid(rq, 6, KMIP_OP_GET_ATTRIBUTES, old); /* changed here: seen so, and whole */
     struct kmip_response *r = call(rig.alice, rq);
@@ -108,7 +113,8 @@ START_TEST(overlay)
     ck_assert_int_eq(all->located_items.value, 2);
     ck_assert_str_eq(uid_of(r, 5), uid_of(r, 0));
     const struct kmip_get_attributes_response *at = r->items[6].payload;
-    ck_assert_uint_eq(kmip_attributes_find(&at->attributes, KMIP_TAG_STATE, 0)->value->enumeration, STATE_ACTIVE);
+    ck_assert_uint_eq(kmip_attributes_find(&at->attributes, KMIP_TAG_STATE, 0)->value->enumeration,
+                      STATE_ACTIVE);
     ck_assert_uint_eq(kmip_attributes_count(&at->attributes, KMIP_TAG_NAME), 1);
 }
 END_TEST
@@ -165,14 +171,19 @@ START_TEST(audit_of_items)
     by_uid(rq, 3, KMIP_OP_ARCHIVE, NULL); /* not offered */
     struct kmip_response *r = call(rig.alice, rq);
     expect_failed(r, 3, KMIP_REASON_OPERATION_NOT_SUPPORTED);
-    ck_assert_str_eq(sql("SELECT string_agg(concat_ws(':', position, operation, result, reason), ' ' ORDER BY position)"
-                         " FROM audit.events WHERE correlation = '%s'", mark),
+    ck_assert_str_eq(sql("SELECT string_agg(concat_ws(':', position, operation, result, reason), ' "
+                         "' ORDER BY position)"
+                         " FROM audit.events WHERE correlation = '%s'",
+                         mark),
                      "0:Create:Success 1:Get:Operation Failed:Item Not Found 2:Query:Success "
                      "3:Archive:Operation Failed:Operation Not Supported");
-    ck_assert_str_eq(sql("SELECT object FROM audit.events WHERE correlation = '%s' AND position = 0", mark),
-                     uid_of(r, 0));
-    ck_assert_str_eq(sql("SELECT DISTINCT protocol || ' ' || address || ' ' || (duration_us > 0) FROM audit.events"
-                         " WHERE correlation = '%s'", mark),
+    ck_assert_str_eq(
+        sql("SELECT object FROM audit.events WHERE correlation = '%s' AND position = 0", mark),
+        uid_of(r, 0));
+    ck_assert_str_eq(sql("SELECT DISTINCT protocol || ' ' || address || ' ' || (duration_us > 0) "
+                         "FROM audit.events"
+                         " WHERE correlation = '%s'",
+                         mark),
                      "1.4 192.0.2.7:4711 true");
 }
 END_TEST
@@ -186,7 +197,9 @@ START_TEST(audit_of_undone)
     create_aes(rq, 0, NULL);
     by_uid(rq, 1, KMIP_OP_GET, "nothing of ours");
     call(rig.alice, rq);
-    ck_assert_str_eq(sql("SELECT string_agg(result, ' ' ORDER BY position) FROM audit.events WHERE correlation = '%s'", mark),
+    ck_assert_str_eq(sql("SELECT string_agg(result, ' ' ORDER BY position) FROM audit.events WHERE "
+                         "correlation = '%s'",
+                         mark),
                      "Operation Undone Operation Failed");
 }
 END_TEST

@@ -26,7 +26,9 @@ START_TEST(one_winner)
     ck_assert_uint_ge(stats.reruns, 3);
     ck_assert_uint_eq(stats.pending, 0);
     /* One row for each request, whatever was run again. */
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.key_events('%s') WHERE operation = 'Activate'", uid), 4);
+    ck_assert_int_eq(
+        sql_number("SELECT count(*) FROM audit.key_events('%s') WHERE operation = 'Activate'", uid),
+        4);
 }
 END_TEST
 
@@ -42,7 +44,8 @@ START_TEST(destroyed_is_final)
     for (int i = 0; i < 9; i++) {
         wait_for(&sent[i]);
         const struct kmip_response_item *it = &sent[i].answer->items[0];
-        ck_assert(it->result_status == KMIP_STATUS_SUCCESS || it->result_reason == KMIP_REASON_OBJECT_DESTROYED);
+        ck_assert(it->result_status == KMIP_STATUS_SUCCESS ||
+                  it->result_reason == KMIP_REASON_OBJECT_DESTROYED);
         buf_free(&sent[i].raw);
     }
     ck_assert_uint_eq(run_one(rig.alice, V2_1, KMIP_OP_GET, uid), KMIP_REASON_OBJECT_DESTROYED);
@@ -97,7 +100,8 @@ START_TEST(name_is_free_after_destroy)
     r = call(rig.alice, rq);
     for (size_t i = 0; i < 3; i++)
         expect_success(r, i);
-    ck_assert_str_eq(sql("SELECT names[1] FROM audit.keys WHERE uid = '%s'", uid_of(r, 0)), "short-lived");
+    ck_assert_str_eq(sql("SELECT names[1] FROM audit.keys WHERE uid = '%s'", uid_of(r, 0)),
+                     "short-lived");
 }
 END_TEST
 
@@ -113,14 +117,16 @@ START_TEST(busy)
         create_aes(rq, 0, NULL);
         send_request(rig.alice, rq, &sent[i]);
     }
-    static const uint32_t reasons[] = {0, 0, KMIP_REASON_SERVER_LIMIT_EXCEEDED, KMIP_REASON_GENERAL_FAILURE};
+    static const uint32_t reasons[] = {0, 0, KMIP_REASON_SERVER_LIMIT_EXCEEDED,
+                                       KMIP_REASON_GENERAL_FAILURE};
     for (int i = 0; i < 4; i++) {
         wait_for(&sent[i]);
         ck_assert_uint_eq(sent[i].answer->items[0].result_reason, reasons[i]);
         buf_free(&sent[i].raw);
     }
     ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.events WHERE correlation = 'busy-test'"
-                                " AND result = 'Operation Failed'"), 2);
+                                " AND result = 'Operation Failed'"),
+                     2);
     new_key(rig.alice, NULL); /* and then it goes on */
 }
 END_TEST
@@ -173,7 +179,8 @@ START_TEST(abandoned)
         event_base_loop(rig.base, EVLOOP_ONCE);
         engine_get_stats(rig.engine, &stats);
     } while (stats.pending);
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.events WHERE correlation = 'abandoned-test'"), 1);
+    ck_assert_int_eq(
+        sql_number("SELECT count(*) FROM audit.events WHERE correlation = 'abandoned-test'"), 1);
 }
 END_TEST
 
@@ -186,7 +193,8 @@ START_TEST(closed_under_way)
             create_aes(rq, i, NULL);
         struct buf message = BUF_EMPTY;
         ck_assert_int_eq(kmip_request_write(&message, rq), RC_OK);
-        struct engine_request *handle = engine_submit(rig.engine, rig.alice, &message, must_not, NULL);
+        struct engine_request *handle =
+            engine_submit(rig.engine, rig.alice, &message, must_not, NULL);
         engine_abandon(handle);
         for (int t = 0; t < turns; t++)
             event_base_loop(rig.base, EVLOOP_NONBLOCK);

@@ -1,4 +1,5 @@
-/* Forbidden equals missing; clients without standing get nothing; filters agree wherever they run. */
+/* Forbidden equals missing; clients without standing get nothing; filters agree wherever they run.
+ */
 #include "db/admin.h"
 #include "tests/unit/engine/fixture.h"
 
@@ -46,14 +47,19 @@ START_TEST(forbidden_equals_missing)
     struct kmip_request *rq = request_new(V2_1, 1);
     locate_name(rq, 0, "hidden");
     struct kmip_response *r = call(rig.bob, rq);
-    ck_assert_uint_eq(((struct kmip_locate_response *)r->items[0].payload)->unique_identifiers.count, 0);
+    ck_assert_uint_eq(
+        ((struct kmip_locate_response *)r->items[0].payload)->unique_identifiers.count, 0);
     rq = request_new(V2_1, 1);
     locate_name(rq, 0, NULL);
     r = call(rig.bob, rq);
-    ck_assert_uint_eq(((struct kmip_locate_response *)r->items[0].payload)->unique_identifiers.count, 0);
+    ck_assert_uint_eq(
+        ((struct kmip_locate_response *)r->items[0].payload)->unique_identifiers.count, 0);
     /* The audit tells them apart by the object it names; the client cannot. */
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.key_events('%s') WHERE result = 'Operation Failed'"
-                                " AND client = '%s'", theirs, rig.bob->client_name), 15);
+    ck_assert_int_eq(
+        sql_number("SELECT count(*) FROM audit.key_events('%s') WHERE result = 'Operation Failed'"
+                   " AND client = '%s'",
+                   theirs, rig.bob->client_name),
+        15);
     ck_assert_uint_eq(run_one(rig.alice, V2_1, KMIP_OP_GET, theirs), 0);
 }
 END_TEST
@@ -61,7 +67,8 @@ END_TEST
 static void admin_revoke(const char *client)
 {
     struct db_admin *admin = NULL;
-    ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, DATABASE, "holdfast_policy"), NULL, &admin), RC_OK);
+    ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, DATABASE, "holdfast_policy"), NULL, &admin),
+                     RC_OK);
     ck_assert_int_eq(db_client_revoke(admin, client, NULL), RC_OK);
     db_admin_close(&admin);
 }
@@ -77,10 +84,16 @@ START_TEST(revoked_client_gets_nothing)
     wait_for(&sent);
     ck_assert_ptr_null(sent.answer);
     ck_assert(sent.closed);
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.key_events('%s') WHERE operation = 'Get'"
-                                " AND reason = 'Authentication Not Successful'", uid), 0);
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.events WHERE client = '%s' AND operation = 'Get'"
-                                " AND reason = 'Authentication Not Successful'", rig.alice->client_name), 1);
+    ck_assert_int_eq(
+        sql_number("SELECT count(*) FROM audit.key_events('%s') WHERE operation = 'Get'"
+                   " AND reason = 'Authentication Not Successful'",
+                   uid),
+        0);
+    ck_assert_int_eq(
+        sql_number("SELECT count(*) FROM audit.events WHERE client = '%s' AND operation = 'Get'"
+                   " AND reason = 'Authentication Not Successful'",
+                   rig.alice->client_name),
+        1);
     ck_assert_int_eq(login(rig.alice), RC_AUTH_FAILED);
 }
 END_TEST
@@ -99,7 +112,8 @@ END_TEST
 START_TEST(standing_moves)
 {
     const char *uid = new_key(rig.alice, NULL);
-    sql("UPDATE policy.client SET standing = standing + 1 WHERE name = '%s'", rig.alice->client_name);
+    sql("UPDATE policy.client SET standing = standing + 1 WHERE name = '%s'",
+        rig.alice->client_name);
     int64_t before = rig.alice->standing;
     ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET, uid), 0);
     ck_assert_int_gt(rig.alice->standing, before);

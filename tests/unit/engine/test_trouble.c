@@ -8,7 +8,8 @@
 static const char *last_row(void)
 {
     return sql("SELECT concat_ws(':', operation, result, reason, protocol) FROM audit.events"
-               " WHERE client = '%s' ORDER BY at DESC LIMIT 1", rig.alice->client_name);
+               " WHERE client = '%s' ORDER BY at DESC LIMIT 1",
+               rig.alice->client_name);
 }
 
 static struct kmip_response *send_raw(struct buf *message)
@@ -120,7 +121,8 @@ START_TEST(registered_secret)
         struct arena *a = &rig.arena;
         in->object_type = KMIP_OBJECT_SECRET_DATA;
         in->attributes.present = true;
-        kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_VERIFY);
+        kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK,
+                                    KMIP_USAGE_VERIFY);
         in->object = ARENA_NEW(a, struct kmip_object);
         in->object->type = in->object_type;
         in->object->secret_data = KMIP_NEW(a, secret_data);
@@ -143,7 +145,9 @@ START_TEST(registered_secret)
                            "correct horse battery staple"));
     }
     /* The database has it only sealed. */
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.material WHERE position('horse' in encode(envelope, 'escape')) > 0"), 0);
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.material WHERE position('horse' in "
+                                "encode(envelope, 'escape')) > 0"),
+                     0);
 }
 END_TEST
 
@@ -182,7 +186,8 @@ START_TEST(vault_is_away)
     vault_client_set_channel(rig.vault, -1);
     ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET, uid), KMIP_REASON_GENERAL_FAILURE);
     ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET_ATTRIBUTES, uid), 0); /* needs no key */
-    ck_assert_str_eq(sql("SELECT reason FROM audit.key_events('%s') WHERE operation = 'Get'", uid), "General Failure");
+    ck_assert_str_eq(sql("SELECT reason FROM audit.key_events('%s') WHERE operation = 'Get'", uid),
+                     "General Failure");
     vault_client_set_channel(rig.vault, dup(rig.spare));
     ck_assert_uint_eq(run_one(rig.alice, V1_4, KMIP_OP_GET, uid), 0);
 }

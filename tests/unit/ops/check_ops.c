@@ -89,7 +89,8 @@ rc_t world_run(struct world *w)
     if (op->prepare)
         TRY(op->prepare(it));
     if (it->want == WANT_OBJECT) {
-        const struct object *found = uid_equal(&it->uid, &w->object.control.uid) ? &w->object : NULL;
+        const struct object *found =
+            uid_equal(&it->uid, &w->object.control.uid) ? &w->object : NULL;
         TRY(policy_decide(&w->who, op->permission, found));
         it->object = found;
     }
@@ -114,7 +115,8 @@ size_t world_encode(struct world *w)
                                       .result_status = KMIP_STATUS_SUCCESS,
                                       .payload = w->item.response};
     rc_t rc = kmip_response_item_write(&out, w->item.version, &item);
-    ck_assert_msg(rc == RC_OK, "operation %u in %x: %s", w->item.operation, w->item.version, rc_name(rc));
+    ck_assert_msg(rc == RC_OK, "operation %u in %x: %s", w->item.operation, w->item.version,
+                  rc_name(rc));
     size_t len = out.len;
     buf_free(&out);
     return len;

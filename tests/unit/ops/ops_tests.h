@@ -1,6 +1,6 @@
 /*
- * Tools of the tests of server/ops: an item in a version, run through its pure functions the way the
- * engine does, with replies of the vault as data.
+ * Tools of the tests of server/ops: an item in a version, run through its pure functions the way
+ * the engine does, with replies of the vault as data.
  */
 #ifndef TESTS_UNIT_OPS_TESTS_H
 #define TESTS_UNIT_OPS_TESTS_H

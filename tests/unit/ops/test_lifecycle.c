@@ -13,16 +13,20 @@ static const struct {
     rc_t rc[6];
     uint32_t next[6];
 } transitions[] = {
-    {KMIP_OP_ACTIVATE, 0,
+    {KMIP_OP_ACTIVATE,
+     0,
      {RC_OK, RC_WRONG_STATE, RC_WRONG_STATE, RC_WRONG_STATE, RC_DESTROYED, RC_DESTROYED},
      {STATE_ACTIVE}},
-    {KMIP_OP_DESTROY, 0,
+    {KMIP_OP_DESTROY,
+     0,
      {RC_OK, RC_WRONG_STATE, RC_OK, RC_OK, RC_DESTROYED, RC_DESTROYED},
      {STATE_DESTROYED, 0, STATE_DESTROYED, STATE_DESTROYED_COMPROMISED}},
-    {KMIP_OP_REVOKE, CESSATION,
+    {KMIP_OP_REVOKE,
+     CESSATION,
      {RC_WRONG_STATE, RC_OK, RC_WRONG_STATE, RC_WRONG_STATE, RC_DESTROYED, RC_DESTROYED},
      {0, STATE_DEACTIVATED}},
-    {KMIP_OP_REVOKE, COMPROMISE,
+    {KMIP_OP_REVOKE,
+     COMPROMISE,
      {RC_OK, RC_OK, RC_OK, RC_WRONG_STATE, RC_OK, RC_WRONG_STATE},
      {STATE_COMPROMISED, STATE_COMPROMISED, STATE_COMPROMISED, 0, STATE_DESTROYED_COMPROMISED}},
 };
@@ -47,8 +51,8 @@ static void check_one(size_t t, size_t s, uint16_t version)
     world_key(&w, states[s]);
     ask(&w, transitions[t].revocation);
     rc_t rc = world_run(&w), want = transitions[t].rc[s];
-    ck_assert_msg(rc == want, "operation %u state %u: %s, not %s", transitions[t].operation, states[s],
-                  rc_name(rc), rc_name(want));
+    ck_assert_msg(rc == want, "operation %u state %u: %s, not %s", transitions[t].operation,
+                  states[s], rc_name(rc), rc_name(want));
     if (rc == RC_OK) {
         const struct control *c = &w.item.changed->control;
         ck_assert_uint_eq(c->state, transitions[t].next[s]);
@@ -115,7 +119,9 @@ START_TEST(compromise_dates)
         int revocation;
         int64_t date;
         rc_t rc;
-    } cases[] = {{COMPROMISE, NOW - 5, RC_OK}, {COMPROMISE, NOW + 5, RC_INVALID_FIELD}, {CESSATION, NOW - 5, RC_INVALID_FIELD}};
+    } cases[] = {{COMPROMISE, NOW - 5, RC_OK},
+                 {COMPROMISE, NOW + 5, RC_INVALID_FIELD},
+                 {CESSATION, NOW - 5, RC_INVALID_FIELD}};
     for (size_t i = 0; i < 3; i++) {
         world_open(&w, KMIP_OP_REVOKE, V2_0);
         world_key(&w, STATE_ACTIVE);

@@ -92,8 +92,11 @@ START_TEST(answers)
         size_t found;
         uint64_t total;
         enum op_id_effect effect;
-    } cases[] = {{-1, 0, 0, ID_CLEAR}, {-1, 1, 1, ID_SET}, {-1, 2, 2, ID_CLEAR},
-                 {1, 1, 9, ID_SET},    {2, 2, 9, ID_CLEAR}};
+    } cases[] = {{-1, 0, 0, ID_CLEAR},
+                 {-1, 1, 1, ID_SET},
+                 {-1, 2, 2, ID_CLEAR},
+                 {1, 1, 9, ID_SET},
+                 {2, 2, 9, ID_CLEAR}};
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
             struct world w;
@@ -168,7 +171,9 @@ START_TEST(matches)
     match_one(node_text(&a, KMIP_TAG_OBJECT_GROUP, bytes_str("g2")), true);
     match_one(node_text(&a, KMIP_TAG_OBJECT_GROUP, bytes_str("g3")), false);
     match_one(node_integer(&a, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_ENCRYPT), true);
-    match_one(node_integer(&a, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_ENCRYPT | KMIP_USAGE_SIGN), false);
+    match_one(
+        node_integer(&a, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_ENCRYPT | KMIP_USAGE_SIGN),
+        false);
     match_one(node_enum(&a, KMIP_TAG_STATE, STATE_ACTIVE), true);
     match_one(node_enum(&a, KMIP_TAG_STATE, STATE_PRE_ACTIVE), false);
     match_one(node_date_time(&a, KMIP_TAG_INITIAL_DATE, NOW - 1000), true);

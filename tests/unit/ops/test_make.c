@@ -1,4 +1,5 @@
-/* Create and Register: what is taken, what is refused, and what the new object shows in each version. */
+/* Create and Register: what is taken, what is refused, and what the new object shows in each
+ * version. */
 #include "tests/unit/ops/ops_tests.h"
 
 static struct node *name_node(struct arena *a, const char *value)
@@ -15,7 +16,8 @@ static struct kmip_create_request *create_aes(struct world *w, int32_t bits)
     struct arena *a = &w->arena;
     in->object_type = KMIP_OBJECT_SYMMETRIC_KEY;
     in->attributes.present = true;
-    kmip_attributes_add_enum(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_AES);
+    kmip_attributes_add_enum(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM,
+                             KMIP_ALGORITHM_AES);
     if (bits)
         kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, bits);
     kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK,
@@ -29,8 +31,12 @@ START_TEST(create_lengths)
         int32_t bits;
         rc_t rc;
         uint32_t made;
-    } cases[] = {{128, RC_OK, 128}, {192, RC_OK, 192}, {256, RC_OK, 256},
-                 {0, RC_OK, 256},   {64, RC_BAD_CRYPTO_PARAMS, 0}, {512, RC_BAD_CRYPTO_PARAMS, 0},
+    } cases[] = {{128, RC_OK, 128},
+                 {192, RC_OK, 192},
+                 {256, RC_OK, 256},
+                 {0, RC_OK, 256},
+                 {64, RC_BAD_CRYPTO_PARAMS, 0},
+                 {512, RC_BAD_CRYPTO_PARAMS, 0},
                  {-128, RC_ATTR_VALUE, 0}};
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -62,14 +68,22 @@ START_TEST(server_attributes)
         uint32_t tag;
         uint16_t since;
     } shown[] = {
-        {KMIP_TAG_UNIQUE_IDENTIFIER, V1_0},      {KMIP_TAG_OBJECT_TYPE, V1_0},
-        {KMIP_TAG_INITIAL_DATE, V1_0},           {KMIP_TAG_STATE, V1_0},
-        {KMIP_TAG_LAST_CHANGE_DATE, V1_0},       {KMIP_TAG_DIGEST, V1_0},
-        {KMIP_TAG_LEASE_TIME, V1_0},             {KMIP_TAG_FRESH, V1_1},
-        {KMIP_TAG_ORIGINAL_CREATION_DATE, V1_2}, {KMIP_TAG_RANDOM_NUMBER_GENERATOR, V1_3},
-        {KMIP_TAG_SENSITIVE, V1_4},              {KMIP_TAG_ALWAYS_SENSITIVE, V1_4},
-        {KMIP_TAG_EXTRACTABLE, V1_4},            {KMIP_TAG_NEVER_EXTRACTABLE, V1_4},
-        {KMIP_TAG_KEY_FORMAT_TYPE, V2_0},        {KMIP_TAG_SHORT_UNIQUE_IDENTIFIER, V2_0},
+        {KMIP_TAG_UNIQUE_IDENTIFIER, V1_0},
+        {KMIP_TAG_OBJECT_TYPE, V1_0},
+        {KMIP_TAG_INITIAL_DATE, V1_0},
+        {KMIP_TAG_STATE, V1_0},
+        {KMIP_TAG_LAST_CHANGE_DATE, V1_0},
+        {KMIP_TAG_DIGEST, V1_0},
+        {KMIP_TAG_LEASE_TIME, V1_0},
+        {KMIP_TAG_FRESH, V1_1},
+        {KMIP_TAG_ORIGINAL_CREATION_DATE, V1_2},
+        {KMIP_TAG_RANDOM_NUMBER_GENERATOR, V1_3},
+        {KMIP_TAG_SENSITIVE, V1_4},
+        {KMIP_TAG_ALWAYS_SENSITIVE, V1_4},
+        {KMIP_TAG_EXTRACTABLE, V1_4},
+        {KMIP_TAG_NEVER_EXTRACTABLE, V1_4},
+        {KMIP_TAG_KEY_FORMAT_TYPE, V2_0},
+        {KMIP_TAG_SHORT_UNIQUE_IDENTIFIER, V2_0},
         {KMIP_TAG_PROTECTION_STORAGE_MASK, V2_0},
     };
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++) {
@@ -177,7 +191,8 @@ START_TEST(names_and_vendor_attributes_are_kept)
     struct kmip_create_request *in = create_aes(&w, 256);
     kmip_attributes_add(a, &in->attributes, name_node(a, "first"));
     kmip_attributes_add(a, &in->attributes, name_node(a, "second"));
-    kmip_attributes_add_text(a, &in->attributes, KMIP_TAG_OPERATION_POLICY_NAME, bytes_str("default"));
+    kmip_attributes_add_text(a, &in->attributes, KMIP_TAG_OPERATION_POLICY_NAME,
+                             bytes_str("default"));
     kmip_attributes_add_text(a, &in->attributes, KMIP_TAG_OBJECT_GROUP, bytes_str("g1"));
     kmip_attributes_add_text(a, &in->attributes, KMIP_TAG_OBJECT_GROUP, bytes_str("g2"));
     kmip_attributes_add_vendor(a, &in->attributes, bytes_str("x"), bytes_str("Product"),
@@ -225,7 +240,8 @@ START_TEST(only_what_is_offered)
     static const struct {
         int64_t mask;
         rc_t rc;
-    } storage[] = {{KMIP_PROTECTION_SOFTWARE, RC_OK}, {KMIP_PROTECTION_HARDWARE, RC_STORAGE_UNAVAILABLE}};
+    } storage[] = {{KMIP_PROTECTION_SOFTWARE, RC_OK},
+                   {KMIP_PROTECTION_HARDWARE, RC_STORAGE_UNAVAILABLE}};
     for (size_t i = 0; i < 2; i++) {
         world_open(&w, KMIP_OP_CREATE, V2_1);
         in = create_aes(&w, 256);
@@ -261,7 +277,8 @@ static struct kmip_key_block *key_block(struct world *w, const struct block *b)
     k->key_value = ARENA_NEW(a, struct kmip_key_value);
     if (b->format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY) {
         k->key_value->structure = node_structure(a, KMIP_TAG_KEY_MATERIAL);
-        node_append(k->key_value->structure, node_bytes(a, KMIP_TAG_KEY, bytes_of(zeros, b->bytes)));
+        node_append(k->key_value->structure,
+                    node_bytes(a, KMIP_TAG_KEY, bytes_of(zeros, b->bytes)));
     } else {
         k->key_value->material = bytes_of(zeros, b->bytes);
     }
@@ -275,7 +292,8 @@ static void ask_register(struct world *w, const struct block *b)
     in->object_type = b->type;
     in->attributes.present = true;
     if (b->attribute_bits)
-        kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, b->attribute_bits);
+        kmip_attributes_add_integer(a, &in->attributes, KMIP_TAG_CRYPTOGRAPHIC_LENGTH,
+                                    b->attribute_bits);
     in->object = ARENA_NEW(a, struct kmip_object);
     in->object->type = b->type;
     if (b->type == KMIP_OBJECT_SYMMETRIC_KEY) {
@@ -343,8 +361,8 @@ END_TEST
 
 START_TEST(register_refusals)
 {
-    static const struct block good = {KMIP_OBJECT_SYMMETRIC_KEY, KMIP_FORMAT_RAW, KMIP_ALGORITHM_AES,
-                                      256, 0, 32, RC_OK, 256};
+    static const struct block good = {
+        KMIP_OBJECT_SYMMETRIC_KEY, KMIP_FORMAT_RAW, KMIP_ALGORITHM_AES, 256, 0, 32, RC_OK, 256};
     struct world w;
     world_open(&w, KMIP_OP_REGISTER, V1_4);
     ask_register(&w, &good);

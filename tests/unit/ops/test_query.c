@@ -1,7 +1,8 @@
 /* Query and Discover Versions tell the truth, version by version. */
 #include "tests/unit/ops/ops_tests.h"
 
-static const struct kmip_query_response *query(struct world *w, uint16_t version, uint32_t first, uint32_t last)
+static const struct kmip_query_response *query(struct world *w, uint16_t version, uint32_t first,
+                                               uint32_t last)
 {
     world_open(w, KMIP_OP_QUERY, version);
     struct kmip_query_request *in = world_request(w);
@@ -33,8 +34,9 @@ START_TEST(everything_encodes)
 {
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++) {
         struct world w;
-        const struct kmip_query_response *out = query(&w, every_version[v], KMIP_QUERY_QUERY_OPERATIONS,
-                                                      KMIP_QUERY_QUERY_STORAGE_PROTECTION_MASKS);
+        const struct kmip_query_response *out =
+            query(&w, every_version[v], KMIP_QUERY_QUERY_OPERATIONS,
+                  KMIP_QUERY_QUERY_STORAGE_PROTECTION_MASKS);
         ck_assert(bytes_is(out->vendor_identification, "Holdfast"));
         ck_assert_uint_eq(out->extension_information.count, 1);
         ck_assert(out->extension_information.items[0].tag.set); /* the map prevails over the list */

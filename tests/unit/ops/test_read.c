@@ -19,7 +19,8 @@ START_TEST(get_formats)
     } cases[] = {
         {KMIP_FORMAT_RAW, 0, KMIP_FORMAT_RAW},
         {KMIP_FORMAT_RAW, KMIP_FORMAT_RAW, KMIP_FORMAT_RAW},
-        {KMIP_FORMAT_RAW, KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY, KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY},
+        {KMIP_FORMAT_RAW, KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY,
+         KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY},
         {KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY, KMIP_FORMAT_RAW, KMIP_FORMAT_RAW},
         {KMIP_FORMAT_RAW, KMIP_FORMAT_PKCS1, 0},
         {KMIP_FORMAT_RAW, KMIP_FORMAT_OPAQUE, 0},
@@ -36,7 +37,8 @@ START_TEST(get_formats)
             ck_assert_int_eq(rc, cases[i].given ? RC_OK : RC_KEY_FORMAT);
             if (rc == RC_OK) {
                 const struct kmip_get_response *out = w.item.response;
-                ck_assert_uint_eq(out->object->symmetric_key->key_block->key_format_type, cases[i].given);
+                ck_assert_uint_eq(out->object->symmetric_key->key_block->key_format_type,
+                                  cases[i].given);
                 ck_assert_uint_gt(world_encode(&w), 100);
                 ck_assert_ptr_null(w.item.changed);
             }
@@ -96,7 +98,8 @@ START_TEST(get_refusals)
 
     world_open(&w, KMIP_OP_GET, V1_0);
     world_key(&w, STATE_ACTIVE);
-    ((struct kmip_get_request *)world_request(&w))->key_compression_type = KMIP_COMPRESSION_EC_PUBLIC_KEY_TYPE_UNCOMPRESSED;
+    ((struct kmip_get_request *)world_request(&w))->key_compression_type =
+        KMIP_COMPRESSION_EC_PUBLIC_KEY_TYPE_UNCOMPRESSED;
     ck_assert_int_eq(world_run(&w), RC_KEY_COMPRESSION);
     world_close(&w);
 
@@ -121,8 +124,8 @@ static rc_t ask_attributes(struct world *w, const uint32_t *tags, size_t count)
 
 START_TEST(named_attributes)
 {
-    static const uint32_t tags[] = {KMIP_TAG_STATE, KMIP_TAG_OBJECT_GROUP, KMIP_TAG_DEACTIVATION_DATE,
-                                    KMIP_TAG_SENSITIVE};
+    static const uint32_t tags[] = {KMIP_TAG_STATE, KMIP_TAG_OBJECT_GROUP,
+                                    KMIP_TAG_DEACTIVATION_DATE, KMIP_TAG_SENSITIVE};
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++) {
         struct world w;
         world_open(&w, KMIP_OP_GET_ATTRIBUTES, every_version[v]);
@@ -131,7 +134,8 @@ START_TEST(named_attributes)
         const struct kmip_get_attributes_response *out = w.item.response;
         /* No Deactivation Date is set, and Sensitive begins in 1.4. */
         ck_assert_uint_eq(out->attributes.count, every_version[v] >= V1_4 ? 4 : 3);
-        const struct kmip_attribute *second = kmip_attributes_find(&out->attributes, KMIP_TAG_OBJECT_GROUP, 1);
+        const struct kmip_attribute *second =
+            kmip_attributes_find(&out->attributes, KMIP_TAG_OBJECT_GROUP, 1);
         ck_assert_int_eq(second->index, 1);
         world_encode(&w);
         world_close(&w);
