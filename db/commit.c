@@ -15,7 +15,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 
-enum { GROUP_TRIES = 6 };
+enum { GROUP_TRIES = 6, GAP_PAUSE_US = 1000000 };
 
 /* ---- units in and out ---- */
 
@@ -128,6 +128,8 @@ static void gap_done(struct db_unit *u, enum db_outcome outcome, rc_t rc)
     c->gap_queued = false;
     if (outcome == DB_DONE)
         c->refused_open -= c->refused_told;
+    else if (outcome == DB_FAILED)
+        c->gap_after_us = clock_monotonic_us() + GAP_PAUSE_US;
 }
 
 static void gap_commit(struct db *db)
@@ -146,6 +148,17 @@ static void gap_commit(struct db *db)
     c->gap_unit =
         (struct db_unit){.events = &c->gap_event, .event_count = 1, .done = gap_done, .arg = db};
     db_commit(db, &c->gap_unit);
+}
+
+/*
+ * Not while everything is refused (one of the two connections may be back before the other), nor soon
+ * after a refusal: the unit would come back in the same turn and make the next one, for ever.
+ */
+static bool gap_due(const struct db *db)
+{
+    const struct committer *c = &db->committer;
+    return c->refused_open && !c->gap_queued && !db->down &&
+           c->queued < db->settings.queue_units && clock_monotonic_us() >= c->gap_after_us;
 }
 
 void db_refused(struct db *db)
@@ -370,7 +383,7 @@ void committer_flush(struct db *db)
     if (db->down && (c->first || c->retries))
         committer_refuse(db);
     while (!c->flight && c->stream_open && conn_ready(db->commit)) {
-        if (c->refused_open && !c->gap_queued)
+        if (gap_due(db))
             gap_commit(db);
         struct slice *s = c->retries;
         if (s)

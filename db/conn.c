@@ -455,7 +455,7 @@ void db_conn_free(struct conn *c)
 
 void conn_start(struct conn *c)
 {
-    if (!c->started)
+    if (!c->started || c->state == CONN_WAITING)
         set_timer(c, 0);
     c->started = true;
 }

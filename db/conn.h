@@ -64,6 +64,7 @@ typedef void conn_sync_fn(void *arg, bool ok);
 rc_t db_conn_new(struct event_base *base, const struct conn_config *config, struct conn **out);
 /* Pending queries are told that the connection was lost. NULL is fine. */
 void db_conn_free(struct conn *c);
+/* Connects; also at once when it is waiting to connect again. */
 void conn_start(struct conn *c);
 bool conn_ready(const struct conn *c);
 const struct conn_facts *conn_facts(const struct conn *c);

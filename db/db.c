@@ -112,6 +112,7 @@ static void on_hourly(evutil_socket_t fd, short what, void *arg)
 static void load_ready(void *arg)
 {
     struct db *db = arg;
+    conn_start(db->commit); /* the server is back: the other one need not wait out its pause */
     make_partitions(db);
     check_ready(db);
 }
@@ -129,6 +130,7 @@ static void commit_ready(void *arg)
 {
     struct db *db = arg;
     db->stats.reconnects += db->ups++ > 0;
+    conn_start(db->load);
     stream_begin(db);
 }
 

@@ -100,6 +100,7 @@ struct committer {
     struct audit_event gap_event;
     char gap_detail[128];
     bool gap_queued;
+    int64_t gap_after_us; /* not before, after a refusal; monotonic */
 };
 
 void committer_open(struct db *db);

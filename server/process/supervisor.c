@@ -40,7 +40,7 @@ static void check_silence(struct supervisor *s)
     for (unsigned i = 0; i < s->worker_count; i++)
         if (s->workers[i].state == CHILD_READY && s->workers[i].control >= 0 &&
             now - s->workers[i].heard_us > (int64_t)SILENT_MS * 1000)
-            child_kill(&s->workers[i], "has not reported for 30 seconds");
+            child_kill(&s->workers[i], "has not reported for 15 seconds");
 }
 
 static void on_poll(evutil_socket_t fd, short what, void *arg)
