@@ -123,7 +123,7 @@ START_TEST(locate_finds_what_the_filters_say)
             load.locate.want_total = total;
             ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
             char got[16] = "";
-            for (size_t k = 0; k < load.locate.count; k++)
+            for (size_t k = 0; k < load.locate.count && k < sizeof got - 1; k++)
                 for (int o = 0; o < OBJECTS; o++)
                     if (uid_equal(&load.locate.uids[k], &objects[o].object.control.uid))
                         got[strlen(got)] = (char)('0' + o);
