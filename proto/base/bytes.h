@@ -33,9 +33,10 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* The first character is looked at first: searches through tables of names mostly end there. */
 static inline bool bytes_is(struct bytes a, const char *s)
 {
-    return bytes_equal(a, bytes_str(s));
+    return (a.len == 0 || (s && (uint8_t)*s == a.data[0])) && bytes_equal(a, bytes_str(s));
 }
 
 /* Big-endian integers, the order of TTLV (KMIP 2.1, 10.1) and of every format of our own. */

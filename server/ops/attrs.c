@@ -3,6 +3,8 @@
  * record that are attributes, and the ones copied into the JSON for Locate. All else follows the
  * attribute table of proto/kmip/attribute.h.
  */
+#include "config.h" /* memmem() */
+
 #include "server/ops/attrs.h"
 
 #include <openssl/sha.h>
@@ -292,6 +294,22 @@ static struct node *short_uid(struct arena *a, const struct object *o)
     uid_print(&o->control.uid, text);
     SHA256((const uint8_t *)text, strlen(text), hash);
     return node_bytes(a, KMIP_TAG_SHORT_UNIQUE_IDENTIFIER, bytes_of(hash, 32));
+}
+
+bool attrs_may_be_fresh(const struct object *o)
+{
+    /* The quote that opens a member's name is never escaped, those inside of texts always are:
+       these bytes stand for the member alone. The database writes a blank after the colon, we do
+       not. */
+    static const char member[] = "\"Fresh\":";
+    struct bytes json = o->attributes;
+    const uint8_t *at = json.len ? memmem(json.data, json.len, member, sizeof member - 1) : NULL;
+    if (!at)
+        return false;
+    const uint8_t *end = json.data + json.len;
+    for (at += sizeof member - 1; at < end && *at == ' '; at++)
+        ;
+    return at < end && *at == 't';
 }
 
 rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes *rest)

@@ -52,6 +52,8 @@ rc_t attrs_add_rng(struct arena *a, struct kmip_attributes *rest);
 /* The same as a structure under another tag, for Query. */
 struct node *attrs_rng_node(struct arena *a, uint32_t tag);
 
+/* Whether the stored rest may say Fresh: true. False is certain, and costs no parsing. */
+bool attrs_may_be_fresh(const struct object *o);
 /* The rest as it was stored, without what attrs_store() added for searches. */
 rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes *rest);
 /*

@@ -67,15 +67,18 @@ rc_t get_perform(struct op_item *it)
     g->format = format_for(it, in->key_format_type);
     if (g->format == 0)
         return RC_KEY_FORMAT;
+    struct vault_call *call = &it->calls[it->call_count++];
+    *call = (struct vault_call){
+        .op = VAULT_GET, .domain = c->domain, .control = *c, .material = it->object->material};
+    memcpy(call->mac, it->object->control_mac, sizeof call->mac);
+    /* A key that was served before needs nothing of its other attributes. */
+    if (c->object_type == KMIP_OBJECT_SYMMETRIC_KEY && !attrs_may_be_fresh(it->object))
+        return RC_OK;
     struct kmip_attributes rest;
     TRY(attrs_load(it->arena, it->object, &rest));
     g->secret_type = attrs_secret_type(&rest);
     const struct kmip_attribute *opaque = kmip_attributes_find(&rest, KMIP_TAG_OPAQUE_DATA_TYPE, 0);
     g->opaque_type = opaque ? opaque->value->enumeration : 0;
-    struct vault_call *call = &it->calls[it->call_count++];
-    *call = (struct vault_call){
-        .op = VAULT_GET, .domain = c->domain, .control = *c, .material = it->object->material};
-    memcpy(call->mac, it->object->control_mac, sizeof call->mac);
     return end_freshness(it, &rest);
 }
 

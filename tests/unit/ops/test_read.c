@@ -65,6 +65,28 @@ START_TEST(first_get_ends_freshness)
 }
 END_TEST
 
+START_TEST(freshness_in_the_stored_text)
+{
+    static const struct {
+        const char *json;
+        bool may;
+    } cases[] = {
+        {"", false},
+        {"{}", false},
+        {"{\"Fresh\":true}", true},
+        {"{\"Comment\": \"a\", \"Fresh\": true}", true},
+        {"{\"Fresh\": false}", false},
+        {"{\"Comment\": \"\\\"Fresh\\\": true\"}", false}, /* quotes inside of a text are escaped */
+        {"{\"x-Fresh\": [{\"type\": \"Boolean\", \"value\": true}]}", false},
+        {"{\"Fresh\":", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct object o = {.attributes = bytes_str(cases[i].json)};
+        ck_assert_msg(attrs_may_be_fresh(&o) == cases[i].may, "%s", cases[i].json);
+    }
+}
+END_TEST
+
 START_TEST(get_refusals)
 {
     struct world w;
@@ -177,6 +199,7 @@ Suite *read_suite(void)
     TCase *t = tcase_create("read");
     tcase_add_test(t, get_formats);
     tcase_add_test(t, first_get_ends_freshness);
+    tcase_add_test(t, freshness_in_the_stored_text);
     tcase_add_test(t, get_refusals);
     tcase_add_test(t, named_attributes);
     tcase_add_test(t, names_twice);
