@@ -18,7 +18,7 @@
 #include "server/process/sandbox.h"
 #include "server/process/worker_private.h"
 
-enum { EMPTY_LOOK_MS = 20, SECOND_MS = 1000 };
+enum { EMPTY_LOOK_MS = 20, SECOND_MS = 1000, CHANNEL_ASK_S = 2 };
 
 static struct control_message message; /* 32 KiB: handled one at a time */
 
@@ -222,9 +222,21 @@ static void report(struct worker *w)
     (void)control_send(CONTROL_FD, BY_WORKER, CONTROL_STATS, bytes_of(body, sizeof body), NULL, 0);
 }
 
+/*
+ * A channel may end while the vault lives on. A new vault's channel comes unasked within a second,
+ * so only who has none for longer asks; the supervisor does not answer while the vault is down.
+ */
+static void look_at_channel(struct worker *w)
+{
+    w->without_vault = vault_client_connected(w->vault) ? 0 : w->without_vault + 1;
+    if (w->without_vault >= CHANNEL_ASK_S)
+        (void)control_send(CONTROL_FD, BY_WORKER, CONTROL_ASK_CHANNEL, BYTES_NONE, NULL, 0);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
+    look_at_channel(arg);
     report(arg);
 }
 

@@ -27,6 +27,7 @@ struct worker {
     struct engine *engine;
     struct net *net;
     bool draining, drained;
+    unsigned without_vault; /* seconds since the vault's channel was lost */
     int64_t drain_until_us;
     struct stats stats;
 };

@@ -114,9 +114,10 @@ static void tell_integrity(struct vault_service *s, const struct ask *a)
 static rc_t run_call(struct vault_service *s, struct ask *a)
 {
     rc_t rc = vault_call_read(a->frame, &a->call);
-    if (rc != RC_OK)
+    if (rc != RC_OK && rc != RC_INTEGRITY)
         return rc;
-    rc = handlers[a->call.op](a);
+    if (rc == RC_OK)
+        rc = handlers[a->call.op](a);
     if (rc == RC_OK) {
         s->answered++;
         return RC_OK;

@@ -35,7 +35,8 @@ const char *vault_op_name(unsigned op);
 /* Appends the call as one frame. RC_TOO_LARGE past call.def's limit; RC_INVALID_FIELD for an
  * unknown op. */
 rc_t vault_call_write(struct frame_writer *w, uint64_t id, const struct vault_call *call);
-/* Reads a received call; views point into the frame. RC_PROTOCOL on any malformed one. */
+/* Reads a received call; views point into the frame. RC_PROTOCOL on any malformed one; RC_INTEGRITY,
+ * with op and uid set, when a stored record is none that was ever signed. */
 rc_t vault_call_read(const struct frame *frame, struct vault_call *out);
 
 /* Appends the reply to a call of this op. With rc other than RC_OK only `status` is sent. */

@@ -141,6 +141,16 @@ START_TEST(altered_rows_are_refused)
         mixed.envelope = bytes_of(changed, made_a.envelope.len);
         ck_assert_msg(get(&a, &mixed).rc == RC_INTEGRITY, "byte %zu", i);
     }
+    /* A row that no record can be: refused as well, and the channel serves on. */
+    edited = a;
+    edited.protection = 9;
+    ck_assert_int_eq(get(&edited, &made_a).rc, RC_INTEGRITY);
+    ck_assert_int_eq(transition(&edited, &made_a, &a).rc, RC_INTEGRITY);
+    edited = a;
+    edited.object_type = 0;
+    ck_assert_int_eq(get(&edited, &made_a).rc, RC_INTEGRITY);
+    ck_assert_int_eq(get(&a, &made_a).rc, RC_OK);
+
     struct vault_call foreign = {
         .op = VAULT_GET, .domain = 2, .control = a, .material = made_a.envelope};
     memcpy(foreign.mac, made_a.mac, sizeof foreign.mac);
