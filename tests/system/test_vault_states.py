@@ -116,6 +116,13 @@ def object_rows(state):
     state.psql(flip, role="postgres")
     refused("a damaged row is refused")
     state.psql(flip, role="postgres")
+    for column, wrong in (("protection", 9), ("object_type", 0)):
+        was = state.psql("SELECT %s FROM kmip.object WHERE uid = '%s'" % (column, one), role="postgres")[0][0]
+        set_to = super_sql + "UPDATE kmip.object SET " + column + " = %s WHERE uid = '" + one + "'"
+        state.psql(set_to % wrong, role="postgres")
+        refused("a row with %s %d is refused" % (column, wrong))
+        state.psql(set_to % was, role="postgres")
+        tap.ok(link.call(client.get(one)).material == kept, "and harms nobody else: the channel to the vault stays")
     answer = state.holdfast("client", "add", "states-other", "--out", os.path.join(state.top, "states-other"))
     other = state.psql("SELECT id FROM policy.client WHERE name = 'states-other'", role="postgres")[0][0]
     owner = state.psql("SELECT owner FROM kmip.object WHERE uid = '%s'" % one, role="postgres")[0][0]
