@@ -282,7 +282,7 @@ static rc_t put_change(struct buf *out, const struct db_change *ch)
     const struct control *c = &o->control;
     size_t mark;
     TRY(pg_row_begin(out, 31, &mark));
-    TRY(pg_field_i4(out, ch->kind));
+    TRY(pg_field_i4(out, (int32_t)ch->kind));
     TRY(pg_field_i8(out, (int64_t)ch->expected));
     TRY(pg_field_uid(out, &c->uid, false));
     TRY(pg_field_i8(out, (int64_t)c->version));

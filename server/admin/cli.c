@@ -377,7 +377,7 @@ int cli_main(int argc, char **argv)
     struct cli cli = {.command = &none, .out = stdout, .err = stderr};
     const char **arguments = calloc((size_t)argc + 1, sizeof *arguments);
     if (!arguments)
-        return cli_fail(&cli, CLI_INTERNAL, NULL, "out of memory");
+        return (int)cli_fail(&cli, CLI_INTERNAL, NULL, "out of memory");
     enum cli_exit code = run(&cli, argc, argv, arguments);
     free(arguments);
     /* Output that could not be written is not done. */

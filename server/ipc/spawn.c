@@ -81,7 +81,7 @@ static bool place_fds(const struct spawn *s, int *report, int *program)
     return syscall(SYS_close_range, s->fd_count, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
-static bool lower(int what, rlim_t limit, bool must)
+static bool lower(__rlimit_resource_t what, rlim_t limit, bool must)
 {
     struct rlimit r = {limit, limit}, now;
 

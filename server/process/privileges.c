@@ -33,7 +33,7 @@ rc_t privileges_group(const char *name, gid_t *gid)
     return RC_OK;
 }
 
-static void raise_limit(int what, rlim_t wanted)
+static void raise_limit(__rlimit_resource_t what, rlim_t wanted)
 {
     struct rlimit r;
 
