@@ -11,7 +11,7 @@ import support
 import tap
 
 IN_FLIGHT = 32
-TARGETS = ("worker", "vault", "postmaster", "backend", "swtpm")
+TARGETS = os.environ.get("HOLDFAST_TARGETS", "worker vault postmaster backend swtpm").split()
 AFTER = {"Create": "PreActive", "Activate": "Active", "Revoke": "Deactivated", "Destroy": "Destroyed"}
 
 
@@ -40,6 +40,7 @@ class Loader(threading.Thread):
         self.wrong = []
         self.link = None
         self.last_ack = 0.0
+        self.slow = []
 
     def call(self, operation, thing):
         """The result, or None where there was no answer."""
@@ -50,9 +51,12 @@ class Loader(threading.Thread):
         except OSError:
             time.sleep(0.05)
             return "unsent"
+        began = time.monotonic()
         try:
             result = self.link.call(operation)
-        except OSError:
+            self.tell_slow(began, request, result)
+        except OSError as error:
+            self.tell_slow(began, request, error)
             self.link.close()
             self.link = None
             thing.unanswered[request] += 1
@@ -63,6 +67,11 @@ class Loader(threading.Thread):
         else:
             self.errors[(request, result.reason)] += 1
         return result
+
+    def tell_slow(self, began, request, outcome):
+        took = time.monotonic() - began
+        if took > 3:
+            self.slow.append((took, "%s %s after %.1f s: %r" % (time.strftime("%H:%M:%S"), request, took, outcome)))
 
     def step(self, thing, operation, target):
         """One change of state. True if the life may go on."""
@@ -113,7 +122,7 @@ def kill(state, target, chooser):
         return state.kill("postgres")
     if target == "swtpm":
         return state.kill("swtpm")
-    pids = state.backends()
+    pids = support.wait_for(state.backends, 5)
     if pids:
         try:
             os.kill(chooser.choice(pids), 9)
@@ -194,6 +203,9 @@ def run(state):
                                                      totals.get("unknown_done", 0) - before.get("unknown_done", 0)))
     tap.note("report kill: longest until all were served again: "
              + ", ".join("%s %.1f s" % (t, max(v)) for t, v in sorted(recovered.items())))
+    slow = sorted((w for x in loaders for w in x.slow), reverse=True)
+    for _, text in slow[:5]:
+        tap.note("report kill: slow answer: " + text)
     errors = collections.Counter()
     for loader in loaders:
         errors.update(loader.errors)
