@@ -80,7 +80,13 @@ void db_refused(struct db *db);
 enum db_load_kind { DB_LOAD_OBJECTS = 1, DB_LOAD_IDENTITY, DB_LOAD_LOCATE, DB_LOAD_HIERARCHY };
 
 /* What of an object is wanted beside its control record and MAC. */
-enum db_want { DB_WANT_MATERIAL = 1, DB_WANT_NAMES = 2, DB_WANT_ATTRIBUTES = 4 };
+/* FRESHNESS: the attributes, unless it is a Symmetric Key that is not fresh any more; all that Get needs. */
+enum db_want {
+    DB_WANT_MATERIAL = 1,
+    DB_WANT_NAMES = 2,
+    DB_WANT_ATTRIBUTES = 4,
+    DB_WANT_FRESHNESS = 8,
+};
 
 /* Objects by uid, whoever owns them: the caller decides who may see what. Destroyed ones too. */
 struct db_objects {

@@ -66,10 +66,42 @@ static const struct kmip_entry *by_name(const struct kmip_entry *e, size_t count
     return NULL;
 }
 
+/* ---- tags by name: a hash of open addressing, its size a power of two far above the number of tags ---- */
+
+enum { NAME_SLOTS = 2048 };
+
+_Static_assert(TAG_COUNT * 2 < NAME_SLOTS && TAG_COUNT < UINT16_MAX, "room for all tags");
+
+/* Index of the tag plus one, by the hash of its name; 0: free. */
+static uint16_t tags_by_name[NAME_SLOTS];
+
+static size_t name_slot(const uint8_t *name, size_t len)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ name[i]) * 16777619u;
+    return (h ^ h >> 15) % NAME_SLOTS;
+}
+
+__attribute__((constructor)) static void index_names(void)
+{
+    for (size_t i = 0; i < TAG_COUNT; i++) {
+        if (!tags[i].name)
+            continue;
+        struct bytes name = bytes_str(tags[i].name);
+        size_t at = name_slot(name.data, name.len);
+        while (tags_by_name[at])
+            at = (at + 1) % NAME_SLOTS;
+        tags_by_name[at] = (uint16_t)(i + 1);
+    }
+}
+
 uint32_t kmip_tag_by_name(struct bytes camel)
 {
-    const struct kmip_entry *e = by_name(tags, TAG_COUNT, camel);
-    return e ? e->value : 0;
+    for (size_t at = name_slot(camel.data, camel.len); tags_by_name[at]; at = (at + 1) % NAME_SLOTS)
+        if (bytes_is(camel, tags[tags_by_name[at] - 1].name))
+            return tags[tags_by_name[at] - 1].value;
+    return 0;
 }
 
 /* ---- enumerations and masks: one flat array, each table opened by a line that only names it ----

@@ -10,7 +10,7 @@ rc_t get_prepare(struct op_item *it)
     const struct kmip_get_request *in = it->request;
     if (in->key_wrapping_specification)
         return RC_WRAP_UNSUPPORTED;
-    op_want_object(it, &in->unique_identifier, DB_WANT_MATERIAL | DB_WANT_ATTRIBUTES);
+    op_want_object(it, &in->unique_identifier, DB_WANT_MATERIAL | DB_WANT_FRESHNESS);
     return RC_OK;
 }
 
