@@ -93,9 +93,10 @@ static void on_tpm(struct vault_process *v, struct control_message *m)
 
 static void on_peer(struct vault_process *v, struct control_message *m)
 {
-    rc_t rc = vault_service_add_peer(v->service, control_take(m, 0), FROM_WORKER);
+    uint32_t number = load_be32(m->body);
+    rc_t rc = vault_service_add_worker(v->service, control_take(m, 0), number);
     if (rc != RC_OK)
-        log_error("vault.peer", "worker=%u result=%s", load_be32(m->body), rc_name(rc));
+        log_error("vault.peer", "worker=%u result=%s", number, rc_name(rc));
 }
 
 static void on_node_state(struct vault_process *v, struct control_message *m)

@@ -194,6 +194,18 @@ rc_t vault_service_add_peer(struct vault_service *s, int fd, enum vault_peer rol
     return RC_OK;
 }
 
+rc_t vault_service_add_worker(struct vault_service *s, int fd, uint32_t number)
+{
+    struct peer *before = s->peers;
+    while (before && (!number || before->worker != number))
+        before = before->next;
+    if (before)
+        peer_drop(before);
+    TRY(vault_service_add_peer(s, fd, FROM_WORKER));
+    s->peers->worker = number; /* new ones stand first */
+    return RC_OK;
+}
+
 size_t vault_service_peers(const struct vault_service *s)
 {
     return s->peer_count;

@@ -36,6 +36,9 @@ void vault_service_free(struct vault_service *s);
 
 /* Takes fd over; its authority is `role` for as long as it lives. RC_BUSY: too many peers. */
 rc_t vault_service_add_peer(struct vault_service *s, int fd, enum vault_peer role);
+/* A worker's channel. A worker has one: that which the same number (1 or more) had before ends, so
+ * that no worker can take the places of the others. */
+rc_t vault_service_add_worker(struct vault_service *s, int fd, uint32_t number);
 /* Number of peers connected now. */
 size_t vault_service_peers(const struct vault_service *s);
 /* The text of node.state; empty: there is none. RC_INTEGRITY, RC_BAD_MESSAGE: as

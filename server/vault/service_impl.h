@@ -16,6 +16,7 @@ struct peer {
     uint64_t serial;
     int fd;
     enum vault_peer role;
+    uint32_t worker; /* its number, 0: not told */
     struct frame_reader reader;
     struct frame_writer writer;
     struct event *readable, *writable;

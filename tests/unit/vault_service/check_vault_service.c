@@ -421,14 +421,26 @@ static pid_t supervise_beside(int control)
     return pid;
 }
 
+/* Gives the vault the channel of worker 7. Returns the worker's end. */
+static int give_channel(int control)
+{
+    int ends[2];
+    uint8_t who[8] = {0, 0, 0, 7};
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ck_assert_int_eq(
+        control_send(control, BY_SUPERVISOR, CONTROL_PEER, bytes_of(who, 8), &ends[1], 1), RC_OK);
+    close(ends[1]);
+    return ends[0];
+}
+
 START_TEST(the_program_serves_in_its_sandbox)
 {
     const char *build = getenv("HOLDFAST_BUILD");
     char path[512];
     const char *argv[] = {"holdfast-vault", NULL};
-    int control[2], ends[2], error;
+    int control[2], error;
     const char *step;
-    uint8_t who[8] = {0};
+    char byte;
     vault_kill();
     snprintf(path, sizeof path, "%s/server/main/holdfast-vault", build ? build : ".");
     ck_assert_int_eq(control_pair(control), RC_OK);
@@ -438,12 +450,10 @@ START_TEST(the_program_serves_in_its_sandbox)
     ck_assert_msg(rc == RC_OK, "%s: %s: %s", path, step, strerror(error));
     close(control[1]);
     supervise_until(control[0], CONTROL_READY);
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    ck_assert_int_eq(
-        control_send(control[0], BY_SUPERVISOR, CONTROL_PEER, bytes_of(who, 8), &ends[1], 1),
-        RC_OK);
-    close(ends[1]);
-    fx.fd = ends[0];
+    int old = give_channel(control[0]);
+    fx.fd = give_channel(control[0]);
+    ck_assert_int_eq(read(old, &byte, 1), 0); /* one worker has one channel, the last */
+    close(old);
     pid_t supervisor = supervise_beside(control[0]);
 
     struct control c = {0};
