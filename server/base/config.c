@@ -13,8 +13,8 @@ const struct config_option config_options[] = {
 #define RESTART CONFIG_RESTART
 #define RELOAD  CONFIG_RELOAD
 #define OPTION(section, name, kind, preset, least, most, unit, when, help)                         \
-    {#section, #name, CONFIG_##kind, preset, least, most, unit, when, help,                        \
-     offsetof(struct config, section##_##name)},
+    {#section, #name, CONFIG_##kind, preset, least,                                                \
+     most,     unit,  when,          help,   offsetof(struct config, section##_##name)},
 #include "server/base/config.def"
 #undef OPTION
 #undef RESTART
@@ -150,7 +150,8 @@ const char *config_value(const struct config *c, const struct config_option *o, 
     return out;
 }
 
-/* A long text goes on over several lines, broken at blanks, as the reader joins them with a blank. */
+/* A long text goes on over several lines, broken at blanks, as the reader joins them with a blank.
+ */
 static rc_t print_value(const char *value, struct buf *out)
 {
     size_t column = 0;
@@ -258,8 +259,7 @@ rc_t config_reload(struct config *c, const struct config *fresh, struct buf *lat
 
 rc_t config_control_path(const struct config *c, char out[static 108])
 {
-    int n = *c->server_control_socket
-                ? snprintf(out, 108, "%s", c->server_control_socket)
-                : snprintf(out, 108, "%s/control.sock", c->server_run_dir);
+    int n = *c->server_control_socket ? snprintf(out, 108, "%s", c->server_control_socket)
+                                      : snprintf(out, 108, "%s/control.sock", c->server_run_dir);
     return n > 0 && n < 108 ? RC_OK : RC_CONFIG;
 }

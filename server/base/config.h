@@ -14,9 +14,9 @@ enum config_kind { CONFIG_NUMBER, CONFIG_FLAG, CONFIG_TEXT, CONFIG_LEVEL };
 enum config_when { CONFIG_RESTART, CONFIG_RELOAD };
 
 enum {
-    CONFIG_TEXT_SIZE = 1024,        /* room of a TEXT option, with its NUL */
-    CONFIG_FILE_MAX = 256 * 1024,   /* largest configuration file, bytes */
-    CONFIG_PROBLEMS_MAX = 50,       /* problems told of one file; the others are counted */
+    CONFIG_TEXT_SIZE = 1024,      /* room of a TEXT option, with its NUL */
+    CONFIG_FILE_MAX = 256 * 1024, /* largest configuration file, bytes */
+    CONFIG_PROBLEMS_MAX = 50,     /* problems told of one file; the others are counted */
 };
 
 #define CONFIG_TYPE_NUMBER(name) uint32_t name
@@ -64,8 +64,9 @@ const char *config_value(const struct config *c, const struct config_option *o, 
 rc_t config_print(const struct config *c, bool comments, struct buf *out);
 /* What stands before config_print() in deploy/holdfast.conf.example. */
 #define CONFIG_EXAMPLE_HEAD                                                                        \
-    "# Holdfast: every option with its default. Only what differs needs to stand in the file.\n"    \
-    "# A long value goes on in the next line, when that begins with a blank. See holdfast.conf(5).\n\n"
+    "# Holdfast: every option with its default. Only what differs needs to stand in the file.\n"   \
+    "# A long value goes on in the next line, when that begins with a blank. See "                 \
+    "holdfast.conf(5).\n\n"
 /* All options as a JSON object of sections. */
 rc_t config_print_json(const struct config *c, struct buf *out);
 /*

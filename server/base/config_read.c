@@ -21,10 +21,10 @@ struct reading {
     struct config *config;
     const char *file;
     struct bytes text;
-    size_t at;          /* in text */
-    unsigned line;      /* number of the line that inih works on */
-    bool continued;     /* that line begins with a blank */
-    bool line_refused;  /* that line was told of already */
+    size_t at;         /* in text */
+    unsigned line;     /* number of the line that inih works on */
+    bool continued;    /* that line begins with a blank */
+    bool line_refused; /* that line was told of already */
     unsigned problems;
     struct buf *told;
     const struct config_option *last;
@@ -162,8 +162,7 @@ static void check_whole(struct reading *r)
              "[vault] tpm: is neither device:/PATH nor swtpm:/PATH; write device:/dev/tpmrm0 for "
              "the machine's TPM");
     if (c->server_run_dir[0] != '/' || c->server_state_dir[0] != '/')
-        tell(r, r->line,
-             "[server] run_dir, state_dir: are not absolute; begin them with a slash");
+        tell(r, r->line, "[server] run_dir, state_dir: are not absolute; begin them with a slash");
     if (c->limits_connection_requests > c->limits_queue_requests)
         tell(r, r->line, "[limits] connection_requests: is above queue_requests; lower it");
 }

@@ -1,8 +1,8 @@
 /*
  * The control channel between the supervisor and one child: a SOCK_SEQPACKET socketpair, descriptor
  * CONTROL_FD of the child. One packet is one message, with descriptors attached (SCM_RIGHTS). The
- * table control.def says who may send what, how long, with how many descriptors; both sides check it
- * before they look at a byte. End of file means that the other side is gone: a child exits then.
+ * table control.def says who may send what, how long, with how many descriptors; both sides check
+ * it before they look at a byte. End of file means that the other side is gone: a child exits then.
  */
 #ifndef SERVER_IPC_CONTROL_H
 #define SERVER_IPC_CONTROL_H
@@ -38,7 +38,8 @@ struct control_message {
 rc_t control_pair(int ends[static 2]);
 /*
  * Sends one message; `me` is the sender. The descriptors stay the caller's. Never blocks:
- * RC_BUSY when the peer does not read, RC_IO when it is gone, RC_INTERNAL when the table forbids it.
+ * RC_BUSY when the peer does not read, RC_IO when it is gone, RC_INTERNAL when the table forbids
+ * it.
  */
 rc_t control_send(int fd, enum control_side me, enum control_code code, struct bytes body,
                   const int *fds, unsigned fd_count);

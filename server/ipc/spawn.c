@@ -1,6 +1,7 @@
 /*
  * Starts another program with nothing of ours but what it is meant to have; see spawn.h. Between
- * fork and exec only system calls are made. Each step has a name, told through a pipe when it fails.
+ * fork and exec only system calls are made. Each step has a name, told through a pipe when it
+ * fails.
  */
 #include "config.h"
 
@@ -20,9 +21,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum step { STEP_PIPE, STEP_FORK, STEP_SIGNALS, STEP_FDS, STEP_LIMITS, STEP_USER, STEP_PARENT, STEP_EXEC };
+enum step {
+    STEP_PIPE,
+    STEP_FORK,
+    STEP_SIGNALS,
+    STEP_FDS,
+    STEP_LIMITS,
+    STEP_USER,
+    STEP_PARENT,
+    STEP_EXEC
+};
 
-static const char *const step_names[] = {"pipe",   "fork", "signals",     "descriptors",
+static const char *const step_names[] = {"pipe",   "fork", "signals",      "descriptors",
                                          "limits", "user", "parent check", "exec"};
 
 enum { ENV_MAX = 24 };
@@ -32,8 +42,8 @@ static void make_environment(const struct spawn *s, const char *out[static ENV_M
 {
     static const char *const fixed[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
                                         "TZ=UTC"};
-    static const char *const passed[] = {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
-                                         "GCOV_PREFIX=", "LLVM_PROFILE_FILE="};
+    static const char *const passed[] = {
+        "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=", "GCOV_PREFIX=", "LLVM_PROFILE_FILE="};
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
@@ -133,7 +143,8 @@ child(const struct spawn *s, const char *const *environment, pid_t parent, int r
     step = STEP_EXEC;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
         execve(s->path, argv, env);
-        /* The new user may not enter the folder (a build tree in somebody's home): by descriptor. */
+        /* The new user may not enter the folder (a build tree in somebody's home): by descriptor.
+         */
         if (errno == EACCES && program >= 0)
             (void)syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);
     }

@@ -19,7 +19,8 @@ struct spawn {
     /* Descriptors 0 to fd_count-1 of the child; -1 means /dev/null. Standard error should be 2. */
     int fds[SPAWN_FDS_MAX];
     unsigned fd_count;
-    bool set_user; /* change to uid and gid, no supplementary groups (needs CAP_SETUID, CAP_SETGID) */
+    bool set_user; /* change to uid and gid, no supplementary groups (needs CAP_SETUID, CAP_SETGID)
+                    */
     uid_t uid;
     gid_t gid;
     unsigned long nofile;       /* RLIMIT_NOFILE, 0: leave */

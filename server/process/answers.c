@@ -106,7 +106,8 @@ static void on_ready(struct child *c, struct control_message *m)
     c->state = CHILD_READY;
     log_info("child.ready", "child=%s pid=%d after_ms=%lld", c->name, (int)c->pid,
              (long long)(c->heard_us - c->started_us) / 1000);
-    /* A new vault: new channels for all who had one. Not before: it waits for answers one by one. */
+    /* A new vault: new channels for all who had one. Not before: it waits for answers one by one.
+     */
     if (c->role == BY_VAULT)
         for (unsigned i = 0; i < c->sup->worker_count; i++)
             child_link(&c->sup->workers[i]);

@@ -28,8 +28,8 @@ rc_t child_read_config(struct control_message *m, struct config *config)
 {
     AUTO_BUF problems = BUF_EMPTY;
     char text[160];
-    rc_t rc = m->fd_count == 1 ? config_load_fd(m->fds[0], "supervisor", config, &problems)
-                               : RC_PROTOCOL;
+    rc_t rc =
+        m->fd_count == 1 ? config_load_fd(m->fds[0], "supervisor", config, &problems) : RC_PROTOCOL;
 
     if (rc == RC_OK)
         log_set_level(config->server_log_level);

@@ -47,8 +47,8 @@ static void plan_restart(struct child *c)
         c->wait_ms = cfg->server_restart_min_ms;
     log_info("child.restart", "child=%s in_ms=%u", c->name, c->wait_ms);
     set_timer(c, c->wait_ms);
-    c->wait_ms = c->wait_ms > cfg->server_restart_max_ms / 2 ? cfg->server_restart_max_ms
-                                                             : c->wait_ms * 2;
+    c->wait_ms =
+        c->wait_ms > cfg->server_restart_max_ms / 2 ? cfg->server_restart_max_ms : c->wait_ms * 2;
 }
 
 void child_kill(struct child *c, const char *why)
@@ -136,7 +136,8 @@ static rc_t spawn_child(struct child *c, int end, int *error, const char **step)
     struct supervisor *s = c->sup;
     bool vault = c->role == BY_VAULT;
     char path[600], number[12];
-    const char *argv[] = {vault ? "holdfast-vault" : "holdfast-worker", vault ? NULL : number, NULL};
+    const char *argv[] = {vault ? "holdfast-vault" : "holdfast-worker", vault ? NULL : number,
+                          NULL};
     /* glibc asks name servers over TCP then: the sandbox has stream sockets only. */
     static const char *const environment[] = {"RES_OPTIONS=use-vc", NULL};
     struct spawn spawn = {

@@ -1,6 +1,7 @@
 /*
- * What the supervisor opens for its children, and the files it writes itself: pid files. Opened anew
- * at each request, so that a child never shares a file's position with another. See supervisor.h.
+ * What the supervisor opens for its children, and the files it writes itself: pid files. Opened
+ * anew at each request, so that a child never shares a file's position with another. See
+ * supervisor.h.
  */
 #include "config.h"
 

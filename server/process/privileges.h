@@ -1,6 +1,6 @@
 /*
- * What the supervisor keeps of root: the rights to change user and to signal its children. libcap is
- * not needed for two system calls.
+ * What the supervisor keeps of root: the rights to change user and to signal its children. libcap
+ * is not needed for two system calls.
  */
 #ifndef SERVER_PROCESS_PRIVILEGES_H
 #define SERVER_PROCESS_PRIVILEGES_H

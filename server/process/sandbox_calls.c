@@ -1,7 +1,8 @@
 /*
  * Which system calls a worker and the vault may make. `both` is what any C program on an event loop
- * needs; no call here opens a file for writing, starts a program, maps code, changes a user or looks
- * into another process. What a library tries without need is refused with an error instead of death.
+ * needs; no call here opens a file for writing, starts a program, maps code, changes a user or
+ * looks into another process. What a library tries without need is refused with an error instead of
+ * death.
  */
 #include "config.h"
 

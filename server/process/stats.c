@@ -1,7 +1,6 @@
 /* A worker's numbers on the control channel; see stats.h. */
 #include "server/process/stats.h"
 
-
 void stats_encode(const struct stats *s, uint8_t out[static STATS_BYTES])
 {
 #define STATS_OUT(name, kind, text)                                                                \

@@ -8,16 +8,16 @@
 #include "proto/base/rc.h"
 
 /*
- * Sends a command ("status", "reload", "drain", "stop") to the control socket at `path` and reads the answer,
- * a JSON object. RC_UNAVAILABLE: no server listens there; RC_DENIED: not allowed to connect;
- * RC_TIMEOUT: no answer within wait_ms; RC_IO: anything else.
+ * Sends a command ("status", "reload", "drain", "stop") to the control socket at `path` and reads
+ * the answer, a JSON object. RC_UNAVAILABLE: no server listens there; RC_DENIED: not allowed to
+ * connect; RC_TIMEOUT: no answer within wait_ms; RC_IO: anything else.
  *
  * status: { "version", "pid", "uptime_s", "state": "starting|serving|draining", "port",
  *   "workers": [ { "number", "pid", "state", "restarts", "uptime_s", and all of STATS_TABLE } ],
  *   "vault": { "pid", "state", "restarts", "uptime_s", "report": object of the vault or null },
- *   "database": { "state": "up|connecting|down|unsafe", "groups", "rows", "losers", "unknown" ... },
- *   "totals": sums of STATS_TABLE over the lives of all workers }
- * others: { "ok": true } or { "ok": false, "error": "sentence" }
+ *   "database": { "state": "up|connecting|down|unsafe", "groups", "rows", "losers", "unknown" ...
+ * }, "totals": sums of STATS_TABLE over the lives of all workers } others: { "ok": true } or {
+ * "ok": false, "error": "sentence" }
  */
 rc_t status_ask(const char *path, const char *command, int wait_ms, struct buf *json);
 

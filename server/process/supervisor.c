@@ -252,8 +252,9 @@ static rc_t find_users(struct supervisor *s)
     }
     s->switch_users = geteuid() == 0;
     if (!s->switch_users) {
-        log_warn("user.same", "uid=%d warning=\"not started as root: vault and workers run as the "
-                              "same user and are not protected from each other\"",
+        log_warn("user.same",
+                 "uid=%d warning=\"not started as root: vault and workers run as the "
+                 "same user and are not protected from each other\"",
                  (int)geteuid());
         return RC_OK;
     }

@@ -18,11 +18,11 @@
 enum {
     WORKERS_MAX = 32,
     LISTENERS_MAX = CONTROL_FDS_MAX,
-    ADMINS_MAX = 8,         /* control socket peers at a time */
-    START_MS = 30000,       /* spawn to READY */
-    SILENT_MS = 15000,      /* a worker reports every second; silent for this long, it hangs */
-    STEADY_MS = 1000,       /* a child that lived this long and was ready restarts at once again */
-    VAULT_STOP_MS = 3000,   /* for the vault to end after the workers */
+    ADMINS_MAX = 8,       /* control socket peers at a time */
+    START_MS = 30000,     /* spawn to READY */
+    SILENT_MS = 15000,    /* a worker reports every second; silent for this long, it hangs */
+    STEADY_MS = 1000,     /* a child that lived this long and was ready restarts at once again */
+    VAULT_STOP_MS = 3000, /* for the vault to end after the workers */
 };
 
 enum supervisor_state { SUPERVISOR_STARTING, SUPERVISOR_SERVING, SUPERVISOR_DRAINING };
@@ -42,16 +42,16 @@ struct child {
     unsigned number;        /* worker: 1..N; vault: 0 */
     char name[16];          /* "vault", "worker-1": also the pid file */
     enum child_state state;
-    pid_t pid;              /* 0 when down */
-    int control;            /* our end, -1 when down */
+    pid_t pid;                      /* 0 when down */
+    int control;                    /* our end, -1 when down */
     struct event *readable, *timer; /* timer: start again, or the start's deadline */
-    bool greeted;           /* HELLO came: channels may be sent */
+    bool greeted;                   /* HELLO came: channels may be sent */
     bool wants_channel, wants_tls;
-    unsigned wait_ms;       /* before the next start, if it dies soon */
+    unsigned wait_ms; /* before the next start, if it dies soon */
     uint64_t restarts;
     int64_t started_us, heard_us;
-    struct stats stats;     /* worker */
-    char *report;           /* vault: its last status, JSON; owned */
+    struct stats stats; /* worker */
+    char *report;       /* vault: its last status, JSON; owned */
 };
 
 struct watched {
@@ -75,8 +75,8 @@ struct supervisor {
     bool switch_users; /* we are root */
     gid_t admin_gid;
     bool has_admin_gid;
-    int run_dir;    /* locked */
-    int config_fd;  /* memory file with the configuration's text */
+    int run_dir;   /* locked */
+    int config_fd; /* memory file with the configuration's text */
     int counters_fd;
     struct limits *counters;
     int listeners[LISTENERS_MAX];

@@ -1,6 +1,6 @@
 /*
- * Load, bring, and again with a growing pause while the vault stays closed; see unseal.h. Answers of
- * an older channel are told by their round and dropped.
+ * Load, bring, and again with a growing pause while the vault stays closed; see unseal.h. Answers
+ * of an older channel are told by their round and dropped.
  */
 #include "config.h"
 
@@ -15,7 +15,8 @@
 enum {
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 3000,
-    OPEN_LOOK_MS = 10000, /* an open vault may close: a TPM that went away, a boot state that moved */
+    OPEN_LOOK_MS =
+        10000, /* an open vault may close: a TPM that went away, a boot state that moved */
     ROWS_MEMORY = 2 * HIERARCHY_BYTES_MAX,
 };
 
@@ -57,8 +58,8 @@ static void ended(struct unseal *u, rc_t rc)
         wait_for(u, 0);
         return;
     }
-    u->pause_ms = rc == RC_OK             ? OPEN_LOOK_MS
-                  : u->pause_ms < PAUSE_MIN_MS ? PAUSE_MIN_MS
+    u->pause_ms = rc == RC_OK                       ? OPEN_LOOK_MS
+                  : u->pause_ms < PAUSE_MIN_MS      ? PAUSE_MIN_MS
                   : u->pause_ms >= PAUSE_MAX_MS / 2 ? PAUSE_MAX_MS
                                                     : u->pause_ms * 2;
     wait_for(u, u->pause_ms);

@@ -274,9 +274,8 @@ static rc_t make_parts(struct worker *w)
     engine.db = w->db;
     engine.vault = w->vault;
     TRY(engine_open(&engine, &w->engine));
-    engine_set_tpm_label(w->engine, strncmp(w->config->vault_tpm, "swtpm:", 6)
-                                        ? "hardware"
-                                        : "software (swtpm)");
+    engine_set_tpm_label(
+        w->engine, strncmp(w->config->vault_tpm, "swtpm:", 6) ? "hardware" : "software (swtpm)");
     net.engine = net_engine_real(w->engine);
     return net_new(&net, &w->net);
 }

@@ -1,4 +1,5 @@
-/* From the configuration's options to the settings of each part of a worker. See worker_private.h. */
+/* From the configuration's options to the settings of each part of a worker. See worker_private.h.
+ */
 #include "config.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * The configuration: what is taken, what is refused with which words, and that what is printed reads
- * back as the same. Also that log lines stay one line.
+ * The configuration: what is taken, what is refused with which words, and that what is printed
+ * reads back as the same. Also that log lines stay one line.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -16,7 +16,8 @@ static const struct {
     const char *text;
     const char *told; /* part of what is told */
 } refused[] = {
-    {"[server]\nport = 0\n", "f:2: [server] port: \"0\" is not a value for it; give a whole number from 1 to 65535"},
+    {"[server]\nport = 0\n",
+     "f:2: [server] port: \"0\" is not a value for it; give a whole number from 1 to 65535"},
     {"[server]\nport = 65536\n", "f:2: [server] port"},
     {"[server]\nport = -1\n", "f:2: [server] port"},
     {"[server]\nport = 1k\n", "f:2: [server] port"},
@@ -132,8 +133,8 @@ START_TEST(what_is_printed_reads_back_as_the_same)
     ck_assert_int_eq(config_parse(bytes_str(long_conninfo), "f", &config, &problems), RC_OK);
     ck_assert_int_eq(config.server_port, 5697);
     ck_assert_int_eq(config.server_log_level, LOG_DEBUG);
-    ck_assert_ptr_nonnull(strstr(config.database_conninfo,
-                                 "db3.example.org port=5432,5432,5432 dbname"));
+    ck_assert_ptr_nonnull(
+        strstr(config.database_conninfo, "db3.example.org port=5432,5432,5432 dbname"));
     for (int comments = 0; comments < 2; comments++) {
         buf_clear(&text);
         ck_assert_int_eq(config_print(&config, comments, &text), RC_OK);
@@ -197,8 +198,7 @@ START_TEST(the_example_is_the_table)
     ck_assert_int_eq(buf_add_str(&printed, CONFIG_EXAMPLE_HEAD), RC_OK);
     ck_assert_int_eq(config_print(&config, true, &printed), RC_OK);
     ck_assert_msg(bytes_equal(buf_view(&text), buf_view(&printed)),
-                  "%s is not what the table gives; write it anew with holdfastd --example",
-                  path);
+                  "%s is not what the table gives; write it anew with holdfastd --example", path);
 }
 END_TEST
 
@@ -206,7 +206,8 @@ START_TEST(values_in_the_log_are_escaped_and_cut)
 {
     char out[160], big[400];
 
-    ck_assert_str_eq(log_value(bytes_str("a\"b\\c\n\x7f\xc3"), out), "\"a\\\"b\\\\c\\x0a\\x7f\\xc3\"");
+    ck_assert_str_eq(log_value(bytes_str("a\"b\\c\n\x7f\xc3"), out),
+                     "\"a\\\"b\\\\c\\x0a\\x7f\\xc3\"");
     memset(big, 'x', sizeof big);
     ck_assert_uint_le(strlen(log_value(bytes_of(big, sizeof big), out)), 128);
     memset(big, 0, sizeof big);

@@ -1,5 +1,6 @@
 /*
- * The control channel against hostile messages, and spawn: what a started program gets and what not.
+ * The control channel against hostile messages, and spawn: what a started program gets and what
+ * not.
  */
 #include "config.h"
 
@@ -79,12 +80,18 @@ static const struct {
     {"worker sends a configuration", "\x48\x46\x00\x0c", 4, 1, BY_WORKER},
     {"HELLO with a body", "\x48\x46\x00\x01x", 5, 0, BY_WORKER},
     {"HELLO with a descriptor", "\x48\x46\x00\x01", 4, 1, BY_WORKER},
-    {"STATS too short", "\x48\x46\x00\x0a" "1234567", 11, 0, BY_WORKER},
+    {"STATS too short",
+     "\x48\x46\x00\x0a"
+     "1234567",
+     11, 0, BY_WORKER},
     {"configuration without descriptor", "\x48\x46\x00\x0c", 4, 0, BY_SUPERVISOR},
     {"configuration with two", "\x48\x46\x00\x0c", 4, 2, BY_SUPERVISOR},
     {"more descriptors than any message has", "\x48\x46\x00\x0d", 4, 9, BY_SUPERVISOR},
     {"far more descriptors", "\x48\x46\x00\x0d", 4, 30, BY_SUPERVISOR},
-    {"PEER of the wrong length", "\x48\x46\x00\x11" "1234567", 11, 1, BY_SUPERVISOR},
+    {"PEER of the wrong length",
+     "\x48\x46\x00\x11"
+     "1234567",
+     11, 1, BY_SUPERVISOR},
     {"DRAIN without its time", "\x48\x46\x00\x14", 4, 0, BY_SUPERVISOR},
 };
 
@@ -120,16 +127,17 @@ START_TEST(the_sender_checks_the_table_too)
     int fds[2] = {0, 0};
 
     open_pair();
-    ck_assert_int_eq(control_send(ends[0], BY_WORKER, CONTROL_TPM, BYTES_NONE, fds, 1), RC_INTERNAL);
+    ck_assert_int_eq(control_send(ends[0], BY_WORKER, CONTROL_TPM, BYTES_NONE, fds, 1),
+                     RC_INTERNAL);
     ck_assert_int_eq(control_send(ends[0], BY_WORKER, CONTROL_NONE, BYTES_NONE, NULL, 0),
                      RC_INTERNAL);
     ck_assert_int_eq(control_send(ends[0], BY_WORKER, CONTROL_COUNT, BYTES_NONE, NULL, 0),
                      RC_INTERNAL);
     ck_assert_int_eq(control_send(ends[0], BY_SUPERVISOR, CONTROL_CONFIG, BYTES_NONE, fds, 2),
                      RC_INTERNAL);
-    ck_assert_int_eq(control_send(ends[0], BY_VAULT, CONTROL_VAULT_STATUS,
-                                  bytes_of(big, sizeof big), NULL, 0),
-                     RC_INTERNAL);
+    ck_assert_int_eq(
+        control_send(ends[0], BY_VAULT, CONTROL_VAULT_STATUS, bytes_of(big, sizeof big), NULL, 0),
+        RC_INTERNAL);
     close_pair();
 }
 END_TEST
@@ -143,9 +151,9 @@ START_TEST(messages_and_descriptors_arrive_whole)
     open_pair();
     memset(body, 7, sizeof body);
     ck_assert_int_eq(control_receive(ends[1], BY_VAULT, &m), RC_BUSY);
-    ck_assert_int_eq(control_send(ends[0], BY_VAULT, CONTROL_VAULT_STATUS,
-                                  bytes_of(body, sizeof body), NULL, 0),
-                     RC_OK);
+    ck_assert_int_eq(
+        control_send(ends[0], BY_VAULT, CONTROL_VAULT_STATUS, bytes_of(body, sizeof body), NULL, 0),
+        RC_OK);
     ck_assert_int_eq(control_receive(ends[1], BY_VAULT, &m), RC_OK);
     ck_assert_int_eq(m.code, CONTROL_VAULT_STATUS);
     ck_assert_uint_eq(m.len, sizeof body);
@@ -153,9 +161,9 @@ START_TEST(messages_and_descriptors_arrive_whole)
     for (int i = 0; i < CONTROL_FDS_MAX; i++)
         fds[i] = STDIN_FILENO;
     before = open_descriptors();
-    ck_assert_int_eq(control_send(ends[0], BY_SUPERVISOR, CONTROL_LISTENER, BYTES_NONE, fds,
-                                  CONTROL_FDS_MAX),
-                     RC_OK);
+    ck_assert_int_eq(
+        control_send(ends[0], BY_SUPERVISOR, CONTROL_LISTENER, BYTES_NONE, fds, CONTROL_FDS_MAX),
+        RC_OK);
     ck_assert_int_eq(control_receive(ends[1], BY_SUPERVISOR, &m), RC_OK);
     ck_assert_uint_eq(m.fd_count, CONTROL_FDS_MAX);
     ck_assert_int_eq(fcntl(m.fds[0], F_GETFD), FD_CLOEXEC);
@@ -327,10 +335,8 @@ START_TEST(a_child_dies_with_its_starter)
     middle = fork();
     if (middle == 0) {
         const char *argv[] = {"sleep", "100", NULL};
-        struct spawn s = {.path = "/bin/sleep",
-                          .argv = argv,
-                          .fds = {-1, -1, -1, line[1]},
-                          .fd_count = 4};
+        struct spawn s = {
+            .path = "/bin/sleep", .argv = argv, .fds = {-1, -1, -1, line[1]}, .fd_count = 4};
         pid_t pid;
         _exit(spawn_start(&s, &pid, NULL, NULL) == RC_OK ? 0 : 1);
     }

@@ -1,6 +1,6 @@
 /*
- * The sandbox profiles, each in a process of its own: what is not in the table kills, with a line in
- * the log; what the programs need works.
+ * The sandbox profiles, each in a process of its own: what is not in the table kills, with a line
+ * in the log; what the programs need works.
  */
 #include "config.h"
 
@@ -199,7 +199,8 @@ static void check_forbidden(enum sandbox_profile profile, const char *what, void
     char text[4096], told[64];
     int status = in_sandbox(profile, run, text, sizeof text);
 
-    snprintf(told, sizeof told, "event=sandbox.violation profile=%s syscall=", sandbox_name(profile));
+    snprintf(told, sizeof told,
+             "event=sandbox.violation profile=%s syscall=", sandbox_name(profile));
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%s: %s: status %x: %s",
                   sandbox_name(profile), what, (unsigned)status, text);
     ck_assert_msg(strstr(text, told) != NULL, "%s: %s: %s", sandbox_name(profile), what, text);

@@ -1,7 +1,7 @@
 /*
  * The supervisor with small real children (fake_child): restart, back-off, no zombies, drain, pid
- * files, reload, control socket, death of the supervisor itself. Each test has its own directory and
- * its own holdfastd.
+ * files, reload, control socket, death of the supervisor itself. Each test has its own directory
+ * and its own holdfastd.
  */
 #include "config.h"
 
