@@ -36,6 +36,8 @@ def main():
                 tap.ok(False, "%s runs to its end" % name, traceback.format_exc() + state.log()[-3000:])
             tap.note("report %s took %.1f s" % (name, time.monotonic() - began))
     finally:
+        reports = state.stop_and_look()
+        tap.ok(not reports, "no sanitizer had anything to report of daemons and commands", "\n".join(reports))
         if os.environ.get("HOLDFAST_KEEP"):
             tap.note("kept %s" % state.dir)
         else:

@@ -2,6 +2,7 @@
 PostgreSQL, software TPM, CA and port; stopped and removed at the end. Needs root."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -35,8 +36,19 @@ def wait_for(condition, seconds, pause=0.05):
         time.sleep(pause)
 
 
+# What a sanitizer writes, of any process that writes into a log.
+SANITIZER = re.compile(r"ERROR: (?:Address|Leak|Thread|Memory)Sanitizer|Sanitizer:DEADLYSIGNAL|: runtime error: ")
+
+
+def sanitizer_reports(text, lines=25):
+    """The reports in a text, each with the lines that follow it."""
+    all_lines = text.splitlines()
+    return ["\n".join(all_lines[i:i + lines]) for i, line in enumerate(all_lines) if SANITIZER.search(line)]
+
+
 class State:
     def __init__(self):
+        self.reports = []
         self.top = tempfile.mkdtemp(prefix="holdfast-test-")
         os.chmod(self.top, 0o755)
         self.dir = os.path.join(self.top, "s")
@@ -59,6 +71,15 @@ class State:
         pairs = dict(p.split("=", 1) for p in out.stdout.decode().split("\0") if "=" in p)
         self.env = {k: v for k, v in pairs.items() if k.startswith(("HOLDFAST_", "PG"))}
 
+    def stop_and_look(self):
+        """Stops all, so that leaks are told too. The sanitizers' reports of daemons and commands."""
+        self.quickstart("--stop")
+        for where, _, names in os.walk(os.path.join(os.path.realpath(self.dir), "log")):
+            for name in names:
+                with open(os.path.join(where, name), encoding="utf-8", errors="replace") as f:
+                    self.reports += sanitizer_reports(f.read())
+        return self.reports
+
     def remove(self):
         answer = self.quickstart("--remove")
         shutil.rmtree(self.top, ignore_errors=True)
@@ -72,8 +93,10 @@ class State:
     def holdfast(self, *args, env=None, input=None):
         """The holdfast command as the first client and as the administrator of this state."""
         full = {"PATH": os.environ["PATH"], **self.env, "HOLDFAST_CONFIG": self.conf, **(env or {})}
-        return subprocess.run([os.path.join(MAIN, "holdfast"), *args], capture_output=True, env=full, timeout=180,
-                              input=input, stdin=subprocess.DEVNULL if input is None else None)
+        answer = subprocess.run([os.path.join(MAIN, "holdfast"), *args], capture_output=True, env=full, timeout=180,
+                                input=input, stdin=subprocess.DEVNULL if input is None else None)
+        self.reports += sanitizer_reports(answer.stderr.decode(errors="replace"))
+        return answer
 
     def json(self, *args, env=None):
         answer = self.holdfast(*args, "--json", env=env)
