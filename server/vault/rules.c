@@ -87,7 +87,17 @@ static bool same_identity(const struct control *a, const struct control *b)
            a->length == b->length && a->initial_date == b->initial_date;
 }
 
-/* Sensitive and Extractable may change either way; what they once were stays known. */
+/*
+ * What guards the key only grows tighter: a worker that was taken over cannot have the vault sign
+ * away Sensitive or Extractable = false, nor widen the mask (design invariant 6).
+ */
+static bool not_looser(const struct control *old, const struct control *next)
+{
+    return (old->extractable || !next->extractable) && (!old->sensitive || next->sensitive) &&
+           (next->usage_mask & ~old->usage_mask) == 0;
+}
+
+/* What Sensitive and Extractable once were stays known. */
 static bool history_follows(const struct control *old, const struct control *next)
 {
     return next->never_extractable == (old->never_extractable && !next->extractable) &&
@@ -150,8 +160,8 @@ rc_t rules_transition(const struct control *old, const struct control *next, int
     bool legal = same_identity(old, next) && old->version != UINT64_MAX &&
                  next->version == old->version + 1 && (from == to || follows(from, to)) &&
                  (next->state == old->state || next->state == from || follows(from, next->state)) &&
-                 state_has_its_date(next, now) && history_follows(old, next) &&
-                 use_dates_follow(old, next, from) &&
+                 state_has_its_date(next, now) && not_looser(old, next) &&
+                 history_follows(old, next) && use_dates_follow(old, next, from) &&
                  compromise_follows(old, next, from, to, now) &&
                  destroy_follows(old, next, from, to, now) &&
                  (!is_destroyed(from) || tombstone_kept(old, next));
