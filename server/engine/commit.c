@@ -189,8 +189,9 @@ void request_commit(struct engine_request *rq)
         request_abort(rq);
         return;
     }
-    /* A refusal for lack of standing stands on its own: there is no standing to re-check. */
-    if (rq->session->known && rq->refusal != RC_AUTH_FAILED) {
+    /* A refusal for lack of standing stands on its own: there is no standing to re-check. All else
+     * is checked for who asked when the run began: the session may have lost its standing since. */
+    if (rq->refusal != RC_AUTH_FAILED) {
         unit->client = rq->who.client;
         unit->standing = rq->who.standing;
     }

@@ -98,6 +98,27 @@ START_TEST(revoked_client_gets_nothing)
 }
 END_TEST
 
+/* The session is found out by another one's request, or by net, while this request is under way. */
+START_TEST(revoked_under_way)
+{
+    const char *uid = new_key(rig.alice, NULL);
+    admin_revoke(rig.alice->client_name);
+    struct kmip_request *rq = request_new(V1_4, 1);
+    by_uid(rq, 0, KMIP_OP_GET, uid);
+    struct sent sent;
+    send_request(rig.alice, rq, &sent); /* its standing is not known to have gone yet */
+    ck_assert_int_eq(login(rig.alice), RC_AUTH_FAILED);
+    ck_assert(!sent.ended); /* else this shows nothing */
+    wait_for(&sent);
+    ck_assert_ptr_null(sent.answer);
+    ck_assert(sent.closed);
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.events WHERE client = '%s'"
+                                " AND operation = 'Get' AND result = 'Success'",
+                                rig.alice->client_name),
+                     0);
+}
+END_TEST
+
 START_TEST(unknown_client)
 {
     struct session *s = session_new("CN=Another CA", "01", "00", "192.0.2.8:1");
@@ -218,6 +239,7 @@ Suite *secrecy_suite(void)
     tcase_add_checked_fixture(t, rig_setup, rig_teardown);
     tcase_add_test(t, forbidden_equals_missing);
     tcase_add_test(t, revoked_client_gets_nothing);
+    tcase_add_test(t, revoked_under_way);
     tcase_add_test(t, unknown_client);
     tcase_add_test(t, standing_moves);
     tcase_add_test(t, filters_agree);
