@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """`make bench`: in one run, interleaved, the TLS floor (an echo of the same message sizes) and Get, Create and
 Locate at 1, 8 and 64 connections against a private server with default settings. Every answer is verified by the
-load generator, every request's audit row is counted. CPU is that of the server's processes and of PostgreSQL.
+load generator, every request's audit row is counted: as many new rows as answers, warming up and set-up included.
+CPU is user and system time a request, that of the server's processes and PostgreSQL, and the load generator's.
 Options: --seconds S per measurement (default 4), --rounds N (default 3; the table shows medians), --json FILE."""
 import argparse
 import json
@@ -106,8 +107,13 @@ def run(state, options):
                 pids = server_pids(state) + postgres_pids(state)
                 result = measure(state, state.env, mode, connections, options.seconds, pids)
                 result["rows"] = rows(state) - had
-                if result["rows"] < result["answers"]:
-                    raise SystemExit("bench: %d answers of %s and only %d audit rows" % (result["answers"], mode, result["rows"]))
+                asked = result["answers"] + result["setup"]
+                result["rows_per_answer"] = result["rows"] / asked
+                if result["rows"] < asked - result["refused"]:
+                    raise SystemExit("bench: %d answers of %s and only %d audit rows" % (asked, mode, result["rows"]))
+                if result["rows"] != asked:  # refusals share a row; an answer may come after the end
+                    print("%s: %d answers, %d of them refused, %d audit rows"
+                          % (mode, asked, result["refused"], result["rows"]), file=sys.stderr)
                 if result.get("wrong"):
                     raise SystemExit("bench: %d wrong answers of %s" % (result["wrong"], mode))
                 result["share"] = result["ops_per_s"] / base["ops_per_s"]
@@ -119,15 +125,17 @@ def run(state, options):
 
 def table(found):
     median = lambda pairs, part, key: statistics.median(p[part][key] for p in pairs)
-    lines = ["%-7s %5s | %9s %8s %8s %8s | %9s %8s %8s %8s | %6s %6s" % (
-        "", "conns", "ops/s", "p50 us", "p99 us", "CPU us", "floor", "p50 us", "p99 us", "CPU us", "share", "rows/op")]
+    keys = ("ops_per_s", "p50_us", "p99_us", "cpu_us", "client_cpu_us")
+    titles = "%9s %7s %7s %7s %7s" % ("ops/s", "p50 us", "p99 us", "CPU us", "client")
+    lines = ["%-13s | %s | %s | %6s %6s %9s" % ("", titles, titles.replace("    ops/s", "  floor/s"), "share", "CPU x",
+                                                "rows/ans.")]
     for mode in MODES:
         for connections in CONNECTIONS:
             pairs = found[mode, connections]
-            cells = [median(pairs, part, key) for part in (0, 1) for key in ("ops_per_s", "p50_us", "p99_us", "cpu_us")]
-            per = statistics.median(p[0]["rows"] / p[0]["answers"] for p in pairs)
-            lines.append("%-7s %5d | %9.0f %8.0f %8.0f %8.1f | %9.0f %8.0f %8.0f %8.1f | %6.3f %6.2f" % (
-                mode, connections, *cells, median(pairs, 0, "share"), per))
+            parts = ["%9.0f %7.0f %7.0f %7.1f %7.1f" % tuple(median(pairs, part, k) for k in keys) for part in (0, 1)]
+            more = statistics.median(p[0]["cpu_us"] / p[1]["cpu_us"] if p[1]["cpu_us"] else 0 for p in pairs)
+            lines.append("%-7s %5d | %s | %s | %6.3f %6.1f %9.4f" % (
+                mode, connections, *parts, median(pairs, 0, "share"), more, median(pairs, 0, "rows_per_answer")))
     return "\n".join(lines)
 
 
@@ -147,7 +155,8 @@ def main():
         found = run(state, options)
         print("Medians of %d rounds of %g s, %d processors, load generator, server and PostgreSQL on the same machine."
               % (options.rounds, options.seconds, os.cpu_count()))
-        print("Default settings; each answer verified; CPU: server and PostgreSQL, of the floor its one process.")
+        print("Default settings; each answer verified. CPU a request: server and PostgreSQL (floor: its one process);"
+              " client: the load generator's.")
         print(table(found))
         if options.json:
             with open(options.json, "w", encoding="utf-8") as f:

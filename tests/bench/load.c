@@ -73,7 +73,8 @@ static const char help[] =
     "(answered\n"
     "General Failure or Server Limit Exceeded, tried again), wrong (must be 0), unknown, "
     "reconnects,\n"
-    "connect_errors, handshakes, resumed, request_bytes, answer_bytes (mean), client_cpu_us (a "
+    "connect_errors, setup (answers before the run), handshakes, resumed,\n"
+    "request_bytes, answer_bytes (mean), client_cpu_us (a "
     "request).\n"
     "Exit status: 0; 1 when an answer was wrong; 2 when the run could not be done.\n";
 
@@ -208,6 +209,7 @@ void sync_ask(struct sync_client *c, const struct load_request *rq, struct load_
     if (load_answer_read(&c->arena, buf_view(&message), out) != RC_OK)
         die("the answer cannot be read");
     arena_reset(&c->arena);
+    load_result.setup++;
     if (out->status != 0)
         die("%s failed: reason 0x%x, %s", step_operation(rq->step), out->reason, out->message);
 }
@@ -421,12 +423,13 @@ static void report(void)
            (double)h->max_ns / 1000);
     printf("\"answers\":%llu,\"refused\":%llu,\"wrong\":%llu,\"unknown\":%llu,\"reconnects\":%llu,"
            "\"connect_errors\":%llu,\"handshakes\":%llu,\"resumed\":%llu,\"request_bytes\":%llu,"
-           "\"answer_bytes\":%.1f,\"client_cpu_us\":%.2f,\"name\":\"%s\"}\n",
+           "\"setup\":%llu,\"answer_bytes\":%.1f,\"client_cpu_us\":%.2f,\"name\":\"%s\"}\n",
            (unsigned long long)r->answers, (unsigned long long)r->refused,
            (unsigned long long)r->wrong, (unsigned long long)r->unknown,
            (unsigned long long)r->reconnects, (unsigned long long)r->connect_errors,
            (unsigned long long)r->handshakes, (unsigned long long)r->resumed,
-           (unsigned long long)r->request_bytes, (double)r->answer_bytes / n,
+           (unsigned long long)r->request_bytes, (unsigned long long)r->setup,
+           (double)r->answer_bytes / n,
            r->cpu_seconds * 1e6 / n, load_options.name);
     if (r->first_problem[0] && !r->wrong)
         fprintf(stderr, "load: first problem: %s\n", r->first_problem);

@@ -117,6 +117,7 @@ struct load_result {
     struct hist hist;
     uint64_t answers, refused, wrong, unknown, reconnects, connect_errors, handshakes, resumed;
     uint64_t request_bytes, answer_bytes;
+    uint64_t setup; /* answers before the run, not among the others */
     double seconds, cpu_seconds;
     char first_problem[256];
 };
