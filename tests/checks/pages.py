@@ -40,12 +40,25 @@ def check_config():
     tap.ok(not missing, "every option is in holdfast.conf(5)", missing)
     gone = [o for o in written if o not in table]
     tap.ok(not gone, "holdfast.conf(5) has no option that is gone", gone)
+    full = re.findall(r'^OPTION\((\w+), (\w+), (\w+), "([^"]*)", (\d+), (\d+), "([^"]*)", (\w+),\s*"((?:[^"\\]|\\.)*)"\)',
+                      read("server/base/config.def"), re.M)
+    stale = []
+    for part, name, kind, preset, least, most, unit, when, text in full:
+        entry = page.split(".Sh SECTION [%s]" % part)[-1].split("\n.Sh ")[0]
+        entry = entry.split(".It Cm %s\n" % name)[-1].split(".It Cm")[0]
+        wanted = [text[1:], "Default: " + (preset or "empty")]
+        if kind == "NUMBER":
+            wanted.append("from %s to %s" % (least, most))
+        if when == "RELOAD":
+            wanted.append("Reload.")
+        stale += [name + ": " + w for w in wanted if w not in entry]
+    tap.ok(len(full) == len(table) and not stale, "holdfast.conf(5) tells meaning, default and range as the table", stale)
     example = read("deploy/holdfast.conf.example")
     section, wrong = None, []
     for line in example.splitlines():
         if line.startswith("["):
             section = line.strip("[]")
-        elif "=" in line and not line.startswith(";"):
+        elif "=" in line and not line.startswith((";", "#")):
             if (section, line.split("=")[0].strip()) not in table:
                 wrong.append(line)
     tap.ok(not wrong, "the example names options of the table only", wrong)
