@@ -4,7 +4,6 @@
  */
 #include "db/audit_chain.h"
 
-#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -77,22 +76,38 @@ rc_t audit_event_clean(const struct audit_event *in, struct arena *arena, struct
     return RC_OK;
 }
 
+enum { DIGITS_MAX = 20 }; /* of a number of 64 bits */
+
+/* Decimal digits, written from the end of `text`; returns the first. By hand: printf() for some twenty
+ * numbers a row costs more than the row's hash. */
+static char *digits(uint64_t v, char text[DIGITS_MAX])
+{
+    char *at = text + DIGITS_MAX;
+    do
+        *--at = (char)('0' + v % 10);
+    while (v /= 10);
+    return at;
+}
+
 static rc_t put_text(struct buf *out, struct bytes text)
 {
     if (text.len == 0)
         return buf_add(out, "-,", 2);
-    char head[24];
-    int n = snprintf(head, sizeof head, "%zu:", text.len);
-    TRY(buf_add(out, head, (size_t)n));
+    char length[DIGITS_MAX];
+    char *first = digits(text.len, length);
+    TRY(buf_add(out, first, (size_t)(length + DIGITS_MAX - first)));
+    TRY(buf_add_u8(out, ':'));
     TRY(buf_add_bytes(out, text));
     return buf_add_u8(out, ',');
 }
 
 static rc_t put_number(struct buf *out, int64_t v)
 {
-    char text[24];
-    int n = snprintf(text, sizeof text, "%" PRId64, v);
-    return put_text(out, bytes_of(text, (size_t)n));
+    char text[1 + DIGITS_MAX];
+    char *first = digits(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, text + 1);
+    if (v < 0)
+        *--first = '-';
+    return put_text(out, bytes_of(first, (size_t)(text + sizeof text - first)));
 }
 
 static rc_t put_uid(struct buf *out, const struct uid *u)
@@ -106,11 +121,11 @@ static rc_t put_uid(struct buf *out, const struct uid *u)
 
 static rc_t put_hex(struct buf *out, const uint8_t *data, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char hex[] = "0123456789abcdef";
     char text[2 * AUDIT_HASH_BYTES];
     for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[data[i] >> 4];
-        text[2 * i + 1] = digits[data[i] & 15];
+        text[2 * i] = hex[data[i] >> 4];
+        text[2 * i + 1] = hex[data[i] & 15];
     }
     return put_text(out, bytes_of(text, 2 * len));
 }
