@@ -88,10 +88,15 @@ enum db_want {
     DB_WANT_FRESHNESS = 8,
 };
 
-/* Objects by uid, whoever owns them: the caller decides who may see what. Destroyed ones too. */
+/*
+ * Objects by uid, whoever owns them: the caller decides who may see what. Destroyed ones too. An
+ * object that `may_see` refuses, looking at its control record alone, is left out before memory is
+ * taken for it: what is forbidden must not tell itself from what is missing by the arena's cap.
+ */
 struct db_objects {
     const struct uid *uids;
     size_t count;
+    bool (*may_see)(void *arg, const struct object *object); /* arg is the load's; NULL: all */
     unsigned want;         /* enum db_want; what is not wanted comes back empty */
     struct object **found; /* out: array of count in the order of uids, NULL where there is none; in
                               the arena (the caller may bring its own array instead) */

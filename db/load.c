@@ -140,13 +140,20 @@ static bool read_control(const PGresult *r, int row, struct control *c)
     return ok && version > 0;
 }
 
-static rc_t read_object(const PGresult *r, int row, struct arena *arena, struct object **out)
+/* Leaves *out alone for an object that may not be seen, whatever is wrong with its row. */
+static rc_t read_object(const PGresult *r, int row, const struct db_load *load, struct object **out)
 {
+    struct arena *arena = load->arena;
+    struct object seen = {0};
+    bool ok = read_control(r, row, &seen.control);
+    if (load->objects.may_see && !load->objects.may_see(load->arg, &seen))
+        return RC_OK;
     struct object *o = ARENA_NEW(arena, struct object);
     if (!o)
         return RC_NO_MEMORY;
+    *o = seen;
     struct bytes mac = pg_get_bytes(r, row, 26);
-    if (!read_control(r, row, &o->control) || !pg_get_u32(r, row, 12, &o->key_format) ||
+    if (!ok || !pg_get_u32(r, row, 12, &o->key_format) ||
         !pg_get_date(r, row, 21, &o->last_change_date) || mac.len != CONTROL_MAC_BYTES)
         return RC_INTEGRITY;
     memcpy(o->control_mac, mac.data, CONTROL_MAC_BYTES);
@@ -173,7 +180,7 @@ static void on_objects(void *arg, const PGresult *r)
         struct slot *s = &b->slots[place - 1];
         struct db_load *load = s->load;
         struct object *o = NULL;
-        rc_t rc = read_object(r, row, load->arena, &o);
+        rc_t rc = read_object(r, row, load, &o);
         if (rc == RC_OK)
             load->objects.found[s->index] = o;
         else

@@ -249,6 +249,13 @@ static void start_load(struct engine_request *rq)
     engine_turn(rq->engine);
 }
 
+/* What is forbidden is missing from the load on. */
+static bool may_see(void *arg, const struct object *object)
+{
+    const struct engine_request *rq = arg;
+    return policy_decide(&rq->who, rq->op->permission, object) == RC_OK;
+}
+
 static void load_object(struct engine_request *rq)
 {
     struct op_item *it = &rq->item;
@@ -256,6 +263,7 @@ static void load_object(struct engine_request *rq)
     rq->load = (struct db_load){.kind = DB_LOAD_OBJECTS};
     rq->load.objects.uids = &rq->load_uid;
     rq->load.objects.count = 1;
+    rq->load.objects.may_see = may_see;
     /* In a batch later items may want what this one does not: an object in the overlay is whole. */
     rq->load.objects.want = rq->message->count > 1
                                 ? DB_WANT_MATERIAL | DB_WANT_NAMES | DB_WANT_ATTRIBUTES

@@ -64,6 +64,47 @@ START_TEST(forbidden_equals_missing)
 }
 END_TEST
 
+static void many_gets(const char *uid, struct buf *out)
+{
+    enum { MANY = 48 };
+    struct kmip_request *rq = request_new(V2_1, MANY);
+    rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
+    for (size_t i = 0; i < MANY; i++)
+        by_uid(rq, i, KMIP_OP_GET, uid);
+    struct sent sent;
+    send_request(rig.bob, rq, &sent);
+    wait_for(&sent);
+    neutral(&sent.raw);
+    buf_take(out, &sent.raw);
+}
+
+/* Somebody else's large object uses nothing of the memory that the asker's request may have. */
+START_TEST(forbidden_takes_no_memory)
+{
+    enum { LARGE = 128 * 1024 };
+    struct engine_limits limits = ENGINE_LIMITS_DEFAULT;
+    limits.request_memory = 2u << 20;
+    rig_limits(limits);
+    struct arena *a = &rig.arena;
+    struct kmip_request *rq = request_new(V2_1, 1);
+    struct kmip_register_request *in = item(rq, 0, KMIP_OP_REGISTER);
+    in->object_type = KMIP_OBJECT_OPAQUE_OBJECT;
+    in->attributes.present = true;
+    in->object = ARENA_NEW(a, struct kmip_object);
+    in->object->type = in->object_type;
+    in->object->opaque_object = KMIP_NEW(a, opaque_object);
+    in->object->opaque_object->type = 0x80000001;
+    in->object->opaque_object->value = bytes_of(arena_alloc(a, LARGE), LARGE);
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_success(r, 0);
+    AUTO_BUF forbidden = BUF_EMPTY;
+    AUTO_BUF gone = BUF_EMPTY;
+    many_gets(uid_of(r, 0), &forbidden);
+    many_gets("0190b6f2-7d1e-7abc-8def-0123456789ab", &gone);
+    ck_assert(bytes_equal(buf_view(&forbidden), buf_view(&gone)));
+}
+END_TEST
+
 static void admin_revoke(const char *client)
 {
     struct db_admin *admin = NULL;
@@ -238,6 +279,7 @@ Suite *secrecy_suite(void)
     tcase_add_unchecked_fixture(t, rig_once, NULL);
     tcase_add_checked_fixture(t, rig_setup, rig_teardown);
     tcase_add_test(t, forbidden_equals_missing);
+    tcase_add_test(t, forbidden_takes_no_memory);
     tcase_add_test(t, revoked_client_gets_nothing);
     tcase_add_test(t, revoked_under_way);
     tcase_add_test(t, unknown_client);
