@@ -121,8 +121,9 @@ RETURN coalesce(octet_length(value)::text || ':' || value || ',', '-,'); -- all 
 COMMENT ON FUNCTION audit.field IS 'A netstring, "length:text,", or "-," for NULL';
 
 CREATE FUNCTION audit.microseconds(at timestamptz) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (extract(epoch FROM at) * 1000000)::bigint;
-COMMENT ON FUNCTION audit.microseconds IS 'Microseconds since 1970 UTC, exact';
+RETURN CASE WHEN at BETWEEN '1000-01-01 00:00:00+00' AND '200000-01-01 00:00:00+00'
+            THEN (extract(epoch FROM at) * 1000000)::bigint END; -- others, infinity too, would be an error
+COMMENT ON FUNCTION audit.microseconds IS 'Microseconds since 1970 UTC, exact; NULL for a time that no clock tells';
 
 CREATE FUNCTION audit.canonical(e audit.event) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 RETURN '1:1,'

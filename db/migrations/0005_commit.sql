@@ -137,9 +137,9 @@ RETURN 'opener=' || s.opener || ' '
                  || ' hash=' || encode(s.predecessor_hash, 'hex') END;
 COMMENT ON FUNCTION audit.opening_detail IS 'The detail of row 1 of a stream: names opener and predecessor, so that they are under the hash';
 
-CREATE FUNCTION audit.open_stream(p_stream uuid, p_opener text)
+CREATE FUNCTION audit.start_stream(p_stream uuid, p_opener text)
 RETURNS TABLE (seq bigint, hash bytea) LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     before audit.stream;
     mine   audit.stream;
@@ -154,7 +154,20 @@ BEGIN
     RETURN QUERY SELECT s.seq, s.hash FROM audit.stream s WHERE s.id = p_stream;
 END
 $$;
-COMMENT ON FUNCTION audit.open_stream IS 'Starts a stream; its first row names the stream that the same opener had before, with number and hash of its last row';
+COMMENT ON FUNCTION audit.start_stream IS 'Starts a stream; its first row names the stream that the same opener had before, with number and hash of its last row; internal';
+
+-- Who opens a stream may append any rows to it: never to the one of administrative acts.
+CREATE FUNCTION audit.open_stream(p_stream uuid, p_opener text)
+RETURNS TABLE (seq bigint, hash bytea) LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_opener = 'administration' THEN
+        RAISE EXCEPTION 'the stream "administration" is written by audit.note() alone' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN QUERY SELECT * FROM audit.start_stream(p_stream, p_opener);
+END
+$$;
+COMMENT ON FUNCTION audit.open_stream IS 'Starts a stream of a worker: audit.start_stream()';
 
 CREATE FUNCTION audit.fence(p_stream uuid)
 RETURNS TABLE (seq bigint, hash bytea) LANGUAGE sql
@@ -175,7 +188,7 @@ BEGIN
      ORDER BY opened_at DESC LIMIT 1;
     IF NOT FOUND THEN
         target := gen_random_uuid();
-        PERFORM audit.open_stream(target, 'administration');
+        PERFORM audit.start_stream(target, 'administration');
     END IF;
     PERFORM audit.append_one(target, left(p_operation, 256), p_object, left(p_result, 64),
                              session_user || coalesce(' (' || left(operator, 128) || ')', ''), left(p_detail, 1024));

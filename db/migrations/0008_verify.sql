@@ -149,7 +149,7 @@ BEGIN
                 UNION
                 SELECT v.stream, (m)[1]::uuid, (m)[2]::bigint, decode((m)[3], 'hex')
                   FROM audit.event v,
-                       regexp_match(v.detail, 'predecessor=([0-9a-f-]{36}) seq=([0-9]{1,18}) hash=([0-9a-f]{64})$') AS m
+                       regexp_match(v.detail, 'predecessor=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) seq=([0-9]{1,18}) hash=([0-9a-f]{64})$') AS m
                  WHERE v.seq = 1 AND v.operation = 'Open Stream' AND m IS NOT NULL) AS said
          WHERE p_stream IS NULL OR said.predecessor = p_stream
     LOOP

@@ -68,6 +68,17 @@ static const struct {
     {"a changed time",
      FREE "UPDATE audit.event SET at = at + interval '1 us' WHERE seq = 4 AND stream = " A_STREAM,
      "changed 4"},
+    {"a time without end",
+     FREE "UPDATE audit.event SET at = 'infinity' WHERE seq = 4 AND stream = " A_STREAM,
+     "changed 4"},
+    {"the last time there is",
+     FREE "UPDATE audit.event SET at = '294276-12-31 00:00:00+00' WHERE seq = 4 AND stream "
+          "= " A_STREAM,
+     "changed 4"},
+    {"a predecessor that is no name",
+     FREE "UPDATE audit.event SET detail = 'predecessor=' || repeat('-', 36) || ' seq=1 hash=' || "
+          "repeat('0', 64) WHERE seq = 1 AND stream = " A_STREAM,
+     "changed 1"},
     {"a row and its hash",
      FREE "UPDATE audit.event e SET result = 'x' WHERE seq = 4 AND stream = " A_STREAM ";"
           "UPDATE audit.event e SET hash = audit.row_hash(e) WHERE seq = 4 AND stream = " A_STREAM,
@@ -206,6 +217,8 @@ static const struct {
     {"holdfast_server", "INSERT INTO audit.event DEFAULT VALUES", "42501"},
     {"holdfast_server", "INSERT INTO audit.stream DEFAULT VALUES", "42501"},
     {"holdfast_server", "UPDATE audit.stream SET seq = seq + 1", "42501"},
+    {"holdfast_server", "SELECT audit.open_stream(gen_random_uuid(), 'administration')", "42501"},
+    {"holdfast_server", "SELECT audit.start_stream(gen_random_uuid(), 'administration')", "42501"},
     {"holdfast_server", "SELECT audit.append_one(NULL, 'x', NULL, 'x', 'x', 'x')", "42501"},
     {"holdfast_server", "UPDATE policy.client SET enabled = true", "42501"},
     {"holdfast_server", "SELECT policy.client_enable('first', true)", "42501"},
