@@ -38,7 +38,7 @@ static const char *const foreign[] = {
     "{\"x-n\":[{\"type\":\"Structure\",\"value\":{}}]}",
     "{\"x-n\":[{\"type\":\"Structure\",\"value\":[1]}]}",
     "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"type\":\"Integer\",\"value\":1}]}]}",
-    "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"tag\":\"X\",\"type\":\"Integer\",\"value\":1}]}]}",
+    "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"tag\":\"No\",\"type\":\"Integer\",\"value\":1}]}]}",
     "{\"x-n\":[{\"type\":\"Structure\",\"value\":[{\"tag\":7,\"type\":\"Integer\",\"value\":1}]}]}",
     "{\"ObjectGroup\":\"g\"}",
     "{\"ObjectGroup\":[7]}",
