@@ -1,1 +1,0 @@
-# server/audit: sources and what may live here
