@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/system/test_audit.py \
 	tests/system/test_commands.py \
 	tests/system/test_kill.py \
+	tests/system/test_offline.py \
 	tests/system/test_pykmip.py \
 	tests/system/test_quickstart.py \
 	tests/system/test_recovery.py \

@@ -15,8 +15,8 @@
     X(VAULT_CEREMONY_WAIT, "ceremony-wait",                                                        \
       "The vault is set up but the ceremony is not complete: the approval or the proof that the "  \
       "escrow can be opened is missing.",                                                          \
-      "Sign the request with the offline key, test the escrow with the recovery key, then give "   \
-      "both answers to `holdfast init --finish`.")                                                 \
+      "Sign the request with the offline key and run `holdfast init --response`, test the escrow "  \
+      "with the recovery key and run `holdfast init --proof`; `holdfast help init` has the steps.") \
     X(VAULT_SEALED, "sealed",                                                                      \
       "The vault is sealed: it holds no key.",                                                     \
       "It unseals by itself once the TPM and the database answer; if it stays so, the detail says "\
