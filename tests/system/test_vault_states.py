@@ -43,11 +43,13 @@ def boot_state(state):
     tap.ok(state.wait_serving(60), "with the old boot state it opens by itself", state.status())
 
 
-def approval(state):
-    """A changed boot state, approved with the key of the self-approved init."""
+def approve_now(state):
+    """Approves the boot state as it is, with the key of the self-approved init; then the server serves."""
     state.stop_one("holdfastd")
-    tpm.extend(os.path.join(state.dir, "tpm/sock"), 7, b"\x22" * 32)
     request, response = os.path.join(state.top, "request.json"), os.path.join(state.top, "response.json")
+    for path in (request, response):
+        if os.path.exists(path):
+            os.remove(path)
     answer = state.holdfast("approval", "request", "--out", request)
     tap.ok(answer.returncode == 0, "approval request", answer.stderr)
     answer = state.holdfast("approve", "--request", request, "--key", os.path.join(state.dir, "secret/auth.key"),
@@ -57,7 +59,24 @@ def approval(state):
     tap.ok(answer.returncode == 0, "approval accept", answer.stderr)
     state.start_one("holdfastd")
     tap.ok(state.wait_serving(60), "the approved boot state opens the vault", state.status())
-    return state.psql("SELECT 1 FROM audit.events WHERE operation LIKE 'Admin%Approve%'")
+
+
+def approval(state, uid):
+    """A changed boot state is approved; the old one then no longer opens, until it is approved again."""
+    state.stop_one("holdfastd")
+    tpm.extend(os.path.join(state.dir, "tpm/sock"), 7, b"\x22" * 32)
+    approve_now(state)
+    rows = state.psql("SELECT 1 FROM audit.events WHERE operation LIKE 'Admin%Approve%'")
+    tap.ok(rows, "the approval has its audit row")
+    link = client.Connection(state.env)
+    tap.ok(link.call(client.get(uid)).ok, "keys are served under the new approval")
+    link.close()
+    state.stop_one("holdfastd")
+    state.stop_one("swtpm")
+    state.start_one("swtpm")
+    state.start_one("holdfastd")
+    told(state, "locked", "the boot state whose approval was replaced does not open", "boot state", "approv")
+    approve_now(state)
 
 
 def missing_tpm(state, uid):
@@ -160,9 +179,4 @@ def run(state):
     mac = "UPDATE kmip.%s SET mac = set_byte(mac, 3, get_byte(mac, 3) # 1)"
     hierarchy_row(state, "a damaged domain key row is named", mac % "dk", mac % "dk", "domain")
     hierarchy_row(state, "a damaged epoch parent row is named", mac % "ep", mac % "ep", "epoch")
-    rows = approval(state)
-    tap.ok(rows, "the approval has its audit row")
-    # Back to the boot state of the init, whose approval was replaced.
-    link = client.Connection(state.env)
-    tap.ok(link.call(client.get(uid)).ok, "keys are served under the new approval")
-    link.close()
+    approval(state, uid)
