@@ -38,19 +38,22 @@ static enum db_change_kind join(enum db_change_kind first, enum db_change_kind s
     return first == DB_DESTROY ? DB_DESTROY : second;
 }
 
-rc_t overlay_apply(struct overlay *o, struct arena *a, size_t item, struct object *object,
-                   enum db_change_kind kind, uint64_t loaded_version)
+rc_t overlay_apply(struct overlay *o, struct arena *a, size_t item, const struct op_change *change,
+                   uint64_t loaded_version)
 {
-    if (kind == DB_DESTROY)
+    struct object *object = change->object;
+    if (change->kind == DB_DESTROY)
         object->material = BYTES_NONE;
     struct overlay_entry *e = entry_of(o, &object->control.uid);
     if (e) {
         e->object = object;
-        e->kind = join(e->kind, kind);
+        e->kind = join(e->kind, change->kind);
+        e->names |= change->names;
         return RC_OK;
     }
     TRY(grow(a, (void **)&o->entries, o->count, &o->room, sizeof *o->entries));
-    o->entries[o->count++] = (struct overlay_entry){object, kind, loaded_version, item};
+    o->entries[o->count++] = (struct overlay_entry){
+        object, change->kind, change->names, loaded_version, item};
     return RC_OK;
 }
 
@@ -103,7 +106,10 @@ rc_t overlay_unit(const struct overlay *o, struct arena *a, struct db_unit *unit
     for (size_t i = 0; i < o->count; i++) {
         const struct overlay_entry *e = &o->entries[i];
         unit->changes[unit->change_count++] =
-            (struct db_change){.kind = e->kind, .object = e->object, .expected = e->expected};
+            (struct db_change){.kind = e->kind,
+                               .object = e->object,
+                               .expected = e->expected,
+                               .replace_names = e->kind == DB_UPDATE && e->names};
     }
     for (size_t i = 0; i < o->read_count; i++) {
         const struct overlay_entry *e = entry_of(o, &o->reads[i].uid);

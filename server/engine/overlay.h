@@ -7,10 +7,12 @@
 
 #include "db/unit.h"
 #include "proto/base/arena.h"
+#include "server/ops/op.h"
 
 struct overlay_entry {
     struct object *object; /* as it is after the items so far */
     enum db_change_kind kind;
+    bool names;        /* UPDATE: its names change, too */
     uint64_t expected; /* version in the database, for UPDATE and DESTROY */
     size_t item;       /* batch item that made it, or that changed it first */
 };
@@ -28,9 +30,9 @@ struct object *overlay_find(const struct overlay *o, const struct uid *uid);
  * Adds the change of one item; a second change of the same object joins the first (what was made
  * here stays an insert, what was destroyed stays destroyed). Memory of the arena. RC_NO_MEMORY.
  */
-rc_t overlay_apply(struct overlay *o, struct arena *a, size_t item, struct object *object,
-                   enum db_change_kind kind, uint64_t loaded_version);
-/* Whether an object made here by `owner`, and not destroyed, has one of these names. */
+rc_t overlay_apply(struct overlay *o, struct arena *a, size_t item, const struct op_change *change,
+                   uint64_t loaded_version);
+/* Whether another object touched here, of the same owner and not destroyed, has one of its names. */
 bool overlay_has_name(const struct overlay *o, const struct object *object);
 /* Remembers that an object was read at this version. */
 rc_t overlay_read(struct overlay *o, struct arena *a, const struct uid *uid, uint64_t version);

@@ -67,16 +67,21 @@ static rc_t keep_ids(struct engine_request *rq)
     return RC_OK;
 }
 
+static bool brings_names(const struct op_change *c)
+{
+    return c->kind == DB_INSERT || c->names;
+}
+
 static rc_t finish_item(struct engine_request *rq)
 {
     struct op_item *it = &rq->item;
-    if (it->changed && it->change == DB_INSERT &&
-        (rq->name_taken[rq->at] || overlay_has_name(&rq->overlay, it->changed)))
-        return RC_NAME_TAKEN;
+    for (size_t i = 0; i < it->change_count; i++)
+        if (brings_names(&it->changes[i]) &&
+            (rq->name_taken[rq->at] || overlay_has_name(&rq->overlay, it->changes[i].object)))
+            return RC_NAME_TAKEN;
     TRY(answer_success(rq, rq->at, it->response));
-    if (it->changed)
-        TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, it->changed, it->change,
-                          rq->loaded_version));
+    for (size_t i = 0; i < it->change_count; i++)
+        TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, &it->changes[i], rq->loaded_version));
     return keep_ids(rq);
 }
 

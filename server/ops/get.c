@@ -136,8 +136,8 @@ static rc_t fill_object(struct op_item *it, const struct getting *g, struct kmip
 
 rc_t get_complete(struct op_item *it)
 {
-    if (it->changed)
-        memcpy(it->changed->control_mac, it->replies[1].mac, sizeof it->changed->control_mac);
+    if (it->change_count)
+        op_take_signature(it, 0, 1);
     struct kmip_get_response *out = op_respond(it);
     struct kmip_object *object = ARENA_NEW(it->arena, struct kmip_object);
     if (!out || !object)

@@ -102,7 +102,7 @@ static rc_t keep_reason(struct op_item *it, const struct kmip_revocation_reason 
     struct kmip_attributes rest;
     TRY(attrs_load(a, it->object, &rest));
     TRY(attrs_set(a, &rest, n));
-    return attrs_store(a, it->changed, &rest);
+    return attrs_store(a, it->changes[0].object, &rest);
 }
 
 rc_t revoke_perform(struct op_item *it)
@@ -110,7 +110,7 @@ rc_t revoke_perform(struct op_item *it)
     const struct kmip_revoke_request *in = it->request;
     uint32_t code = in->revocation_reason->code, state = state_of(it);
     TRY(is_compromise(code) ? revoke_compromised(it, state) : revoke_deactivated(it, state));
-    it->changed->control.revocation_reason = code;
+    it->changes[0].object->control.revocation_reason = code;
     TRY(keep_reason(it, in->revocation_reason));
     op_ask_transition(it);
     return RC_OK;
@@ -142,6 +142,6 @@ rc_t destroy_perform(struct op_item *it)
 
 rc_t lifecycle_complete(struct op_item *it)
 {
-    memcpy(it->changed->control_mac, it->replies[0].mac, sizeof it->changed->control_mac);
-    return op_respond_uid(it, &it->changed->control.uid);
+    op_take_signature(it, 0, 0);
+    return op_respond_uid(it, &it->object->control.uid);
 }

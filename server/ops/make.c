@@ -76,8 +76,7 @@ static rc_t finish(struct op_item *it, struct making *m, uint32_t digest_format)
     m->object.material = reply->envelope;
     TRY(attrs_add_digest(it->arena, &m->rest, reply->digest, digest_format));
     TRY(attrs_store(it->arena, &m->object, &m->rest));
-    it->changed = &m->object;
-    it->change = DB_INSERT;
+    op_insert(it, &m->object);
     it->id_effect = ID_SET;
     it->result_id = m->object.control.uid;
     return RC_OK;

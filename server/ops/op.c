@@ -126,9 +126,14 @@ struct object *op_change(struct op_item *it, enum db_change_kind kind)
     *o = *it->object;
     o->control.version++;
     o->last_change_date = it->now;
-    it->changed = o;
-    it->change = kind;
+    it->changes[0] = (struct op_change){.object = o, .kind = kind};
+    it->change_count = 1;
     return o;
+}
+
+void op_insert(struct op_item *it, struct object *o)
+{
+    it->changes[it->change_count++] = (struct op_change){.object = o, .kind = DB_INSERT};
 }
 
 void op_ask_transition(struct op_item *it)
@@ -137,6 +142,12 @@ void op_ask_transition(struct op_item *it)
     *call = (struct vault_call){.op = VAULT_TRANSITION,
                                 .domain = it->object->control.domain,
                                 .control = it->object->control,
-                                .next = it->changed->control};
+                                .next = it->changes[0].object->control};
     memcpy(call->mac, it->object->control_mac, sizeof call->mac);
+}
+
+void op_take_signature(struct op_item *it, size_t change, size_t reply)
+{
+    struct object *o = it->changes[change].object;
+    memcpy(o->control_mac, it->replies[reply].mac, sizeof o->control_mac);
 }

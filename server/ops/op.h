@@ -41,7 +41,17 @@ struct op_ids {
 
 enum op_want { WANT_NOTHING = 0, WANT_OBJECT, WANT_LOCATE };
 
-enum { OP_CALLS_MAX = 2 }; /* vault calls of one item: they go out together */
+enum {
+    OP_CALLS_MAX = 2,   /* vault calls of one item: they go out together */
+    OP_CHANGES_MAX = 2, /* objects that one item makes or changes: a key pair */
+};
+
+/* One object as it shall be after the item. */
+struct op_change {
+    struct object *object;
+    enum db_change_kind kind;
+    bool names; /* DB_UPDATE: its names change, too */
+};
 
 /* What an item does to the ID Placeholder when it succeeds. */
 enum op_id_effect { ID_KEEP = 0, ID_SET, ID_CLEAR };
@@ -78,8 +88,8 @@ struct op_item {
     struct vault_reply replies[OP_CALLS_MAX];
 
     /* set by complete() (or perform() where no vault is needed) */
-    struct object *changed; /* the object as it shall be, or NULL */
-    enum db_change_kind change;
+    size_t change_count;
+    struct op_change changes[OP_CHANGES_MAX];
     void *response; /* typed payload, by operation */
     enum op_id_effect id_effect;
     struct uid result_id; /* ID_SET: the identifier */
@@ -124,11 +134,15 @@ struct kmip_uid op_uid_out(struct arena *a, const struct uid *uid);
 void *op_respond(struct op_item *it);
 /* The plain answer of Activate, Revoke, Destroy and their like: the Unique Identifier. */
 rc_t op_respond_uid(struct op_item *it, const struct uid *uid);
-/* A copy of the loaded object, to be changed: version grown by one, Last Change Date now. NULL: no
- * memory. */
+/* A copy of the loaded object, to be changed: version grown by one, Last Change Date now. It is the
+ * item's first change. NULL: no memory. */
 struct object *op_change(struct op_item *it, enum db_change_kind kind);
-/* Asks the vault to sign it->changed as the successor of it->object. */
+/* Adds a new object to the item's changes. */
+void op_insert(struct op_item *it, struct object *o);
+/* Asks the vault to sign the item's first change as the successor of it->object. */
 void op_ask_transition(struct op_item *it);
+/* Puts the signature of the vault's reply `reply` into the item's change `change`. */
+void op_take_signature(struct op_item *it, size_t change, size_t reply);
 
 /* The operations, by family. */
 op_fn query_perform, discover_perform;                       /* query.c */

@@ -15,11 +15,20 @@
     X(PERMIT_NONE,           "none",           false)                                              \
     X(PERMIT_QUERY,          "query",          false)                                              \
     X(PERMIT_CREATE,         "create",         false)                                              \
+    X(PERMIT_CREATE_KEY_PAIR, "create-key-pair", false)                                            \
     X(PERMIT_REGISTER,       "register",       false)                                              \
+    X(PERMIT_LOG,            "log",            false)                                              \
+    X(PERMIT_INTEROP,        "interop",        false)                                              \
     X(PERMIT_LOCATE,         "locate",         false)                                              \
     X(PERMIT_SEE,            "see",            true) /* found by Locate */                         \
     X(PERMIT_GET,            "get",            true)                                               \
     X(PERMIT_GET_ATTRIBUTES, "get-attributes", true)                                               \
+    X(PERMIT_GET_ATTRIBUTE_LIST, "get-attribute-list", true)                                       \
+    X(PERMIT_ADD_ATTRIBUTE,  "add-attribute",  true)                                               \
+    X(PERMIT_MODIFY_ATTRIBUTE, "modify-attribute", true)                                           \
+    X(PERMIT_DELETE_ATTRIBUTE, "delete-attribute", true)                                           \
+    X(PERMIT_SET_ATTRIBUTE,  "set-attribute",  true)                                               \
+    X(PERMIT_CHECK,          "check",          true)                                               \
     X(PERMIT_ACTIVATE,       "activate",       true)                                               \
     X(PERMIT_REVOKE,         "revoke",         true)                                               \
     X(PERMIT_DESTROY,        "destroy",        true)

@@ -103,7 +103,7 @@ rc_t world_run(struct world *w)
 struct kmip_attributes world_attributes(struct world *w)
 {
     struct kmip_attributes all, shown;
-    ck_assert_int_eq(attrs_of(&w->arena, w->item.changed, NOW, &all), RC_OK);
+    ck_assert_int_eq(attrs_of(&w->arena, w->item.changes[0].object, NOW, &all), RC_OK);
     ck_assert_int_eq(kmip_attributes_for_version(&w->arena, &all, w->item.version, &shown), RC_OK);
     return shown;
 }

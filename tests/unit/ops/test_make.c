@@ -45,9 +45,9 @@ START_TEST(create_lengths)
             create_aes(&w, cases[i].bits);
             ck_assert_int_eq(world_run(&w), cases[i].rc);
             if (cases[i].rc == RC_OK) {
-                const struct control *c = &w.item.changed->control;
+                const struct control *c = &w.item.changes[0].object->control;
                 ck_assert_int_eq(w.item.calls[0].op, VAULT_GENERATE);
-                ck_assert_int_eq(w.item.change, DB_INSERT);
+                ck_assert_int_eq(w.item.changes[0].kind, DB_INSERT);
                 ck_assert_uint_eq(c->length, cases[i].made);
                 ck_assert_uint_eq(c->state, STATE_PRE_ACTIVE);
                 ck_assert_uint_eq(c->version, 1);
@@ -174,8 +174,8 @@ START_TEST(dates_decide_the_state)
                                      cases[i].deactivation);
         ck_assert_int_eq(world_run(&w), cases[i].rc);
         if (cases[i].rc == RC_OK) {
-            ck_assert_uint_eq(w.item.changed->control.state, cases[i].stored);
-            ck_assert_uint_eq(control_effective_state(&w.item.changed->control, NOW),
+            ck_assert_uint_eq(w.item.changes[0].object->control.state, cases[i].stored);
+            ck_assert_uint_eq(control_effective_state(&w.item.changes[0].object->control, NOW),
                               cases[i].effective);
         }
         world_close(&w);
@@ -200,7 +200,7 @@ START_TEST(names_and_vendor_attributes_are_kept)
     kmip_attributes_add_vendor(a, &in->attributes, bytes_str("y"), bytes_str("Count"),
                                node_integer(a, KMIP_TAG_ATTRIBUTE_VALUE, 7));
     ck_assert_int_eq(world_run(&w), RC_OK);
-    ck_assert_uint_eq(w.item.changed->name_count, 2);
+    ck_assert_uint_eq(w.item.changes[0].object->name_count, 2);
     struct kmip_attributes list = world_attributes(&w);
     ck_assert_uint_eq(kmip_attributes_count(&list, KMIP_TAG_NAME), 2);
     ck_assert_uint_eq(kmip_attributes_count(&list, KMIP_TAG_OBJECT_GROUP), 2);
@@ -349,7 +349,7 @@ START_TEST(register_material)
             ck_assert_msg(rc == cases[i].rc, "case %zu: %s", i, rc_name(rc));
             if (rc == RC_OK) {
                 ck_assert_int_eq(w.item.calls[0].op, VAULT_REGISTER);
-                ck_assert_uint_eq(w.item.changed->control.length, cases[i].bits);
+                ck_assert_uint_eq(w.item.changes[0].object->control.length, cases[i].bits);
                 if (cases[i].type != KMIP_OBJECT_OPAQUE_OBJECT)
                     ck_assert_uint_eq(w.item.calls[0].material.len, cases[i].bytes);
                 world_encode(&w);
