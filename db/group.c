@@ -322,7 +322,7 @@ static rc_t put_names(struct buf *out, const struct db_change *ch, size_t number
         size_t mark;
         TRY(pg_row_begin(out, 4, &mark));
         TRY(pg_field_i4(out, (int32_t)number));
-        TRY(pg_field_i4(out, (int32_t)i));
+        TRY(pg_field_i4(out, ch->object->names[i].index));
         TRY(pg_field_i8(out, ch->object->names[i].type));
         TRY(pg_field_bytes(out, OID_TEXT, ch->object->names[i].value));
         pg_row_end(out, mark);

@@ -200,7 +200,8 @@ static rc_t read_names(const PGresult *r, int first, int count, struct arena *ar
         o->names[i].value = arena_copy(arena, value);
         if (value.len && !o->names[i].value.data)
             return RC_NO_MEMORY;
-        if (!pg_get_u32(r, first + i, 1, &o->names[i].type))
+        if (!pg_get_u32(r, first + i, 1, &o->names[i].type) ||
+            !pg_get_i4(r, first + i, 3, &o->names[i].index))
             return RC_INTEGRITY;
     }
     o->name_count = (size_t)count;

@@ -32,13 +32,19 @@
     X(RC_OP_UNSUPPORTED,      "this operation is not supported",                        0x05)     \
     X(RC_CRITICAL_EXTENSION,  "a critical message extension is not known",              0x08)     \
     X(RC_RESPONSE_TOO_LARGE,  "the response is larger than the request allows",         0x02)     \
-    X(RC_INDEX,               "an attribute index is out of bounds",                    0x20)     \
     X(RC_ATTR_READ_ONLY,      "this attribute is read-only",                            0x22)     \
     X(RC_ATTR_NOT_FOUND,      "there is no such attribute",                             0x21)     \
     X(RC_ATTR_UNSUPPORTED,    "this attribute is not supported",                        0x1F)     \
     X(RC_ATTR_SINGLE,         "this attribute can have one instance only",              0x23)     \
     X(RC_ATTR_VALUE,          "an attribute has a value that is not possible",          0x2D)     \
     X(RC_ATTR_INVALID,        "this attribute does not go with this object",            0x2C)     \
+    X(RC_ATTR_ADD_READ_ONLY, "this attribute is the server's to set",                   0x1D)     \
+    X(RC_ATTR_ABSENT,         "the attribute has no value yet: add it",                 0x21)     \
+    X(RC_ATTR_INSTANCE,       "there is no such instance of this attribute",            0x20)     \
+    X(RC_ATTR_SEVERAL,        "the attribute has several values",                       0x1E)     \
+    X(RC_ATTR_NOT_HERE,       "objects of this type do not have this attribute",        0x2C)     \
+    X(RC_ATTR_FULL,           "the object has as many attributes as it may",            0x3A)     \
+    X(RC_NAME_USED,           "another object has this name",                           0x35)     \
     X(RC_NAME_TAKEN,          "the name is in use",                                     0x35)     \
     X(RC_KEY_FORMAT,          "this key format is not supported",                       0x10)     \
     X(RC_KEY_COMPRESSION,     "this key compression is not supported",                  0x11)     \

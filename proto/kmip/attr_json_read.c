@@ -269,17 +269,23 @@ static rc_t read_member(struct arena *a, struct bytes key, const json_t *j,
     if (many && !json_is_array(j))
         return RC_INTEGRITY;
     size_t count = many ? json_array_size(j) : 1;
+    if (count > ATTR_INDEX_MAX)
+        return RC_INTEGRITY;
     for (size_t i = 0; i < count; i++) {
         const json_t *item = many ? json_array_get(j, i) : j;
-        struct node *value = NULL;
+        struct kmip_attribute at = {.tag = info ? info->tag : KMIP_TAG_ATTRIBUTE,
+                                    .index = many ? (int32_t)i : -1,
+                                    .vendor = vendor,
+                                    .name = name};
+        if (many && json_is_null(item))
+            continue; /* this instance was deleted */
         if (info) {
-            TRY(standard_value(a, info, item, &value));
-            value->tag = info->tag;
-            TRY(kmip_attributes_add(a, out, value));
+            TRY(standard_value(a, info, item, &at.value));
+            at.value->tag = info->tag;
         } else {
-            TRY(from_typed(a, item, KMIP_TAG_ATTRIBUTE_VALUE, &value, 1));
-            TRY(kmip_attributes_add_vendor(a, out, vendor, name, value));
+            TRY(from_typed(a, item, KMIP_TAG_ATTRIBUTE_VALUE, &at.value, 1));
         }
+        TRY(kmip_attributes_add_item(a, out, &at));
     }
     return RC_OK;
 }

@@ -239,6 +239,18 @@ static rc_t dump(const json_t *j, struct buf *out)
     return RC_OK;
 }
 
+/* Puts an instance at its index, or at the end. Takes the value over. */
+static rc_t add_instance(json_t *array, int32_t index, json_t *value)
+{
+    int failed = index >= ATTR_INDEX_MAX || (index >= 0 && (size_t)index < json_array_size(array));
+    while (!failed && index >= 0 && json_array_size(array) < (size_t)index)
+        failed = json_array_append_new(array, json_null());
+    if (!failed)
+        return json_array_append_new(array, value) == 0 ? RC_OK : RC_BAD_VALUE;
+    json_decref(value);
+    return RC_BAD_VALUE;
+}
+
 rc_t attr_json_write(const struct kmip_attributes *list, struct buf *out)
 {
     AUTO_JSON all = json_object();
@@ -252,21 +264,17 @@ rc_t attr_json_write(const struct kmip_attributes *list, struct buf *out)
         if (!value)
             return RC_BAD_VALUE;
         json_t *there = json_object_getn(all, name, len);
-        int rc;
-        if (there && (!info || (info->flags & ATTR_MULTI)))
-            rc = json_array_append_new(there, value);
-        else if (there) {
+        bool many = !info || (info->flags & ATTR_MULTI);
+        if (many) {
+            if (!there && json_object_setn_new(all, name, len, there = json_array()) != 0)
+                there = NULL;
+            TRY(add_instance(there, attr->index, value));
+        } else if (there) {
             json_decref(value);
             return RC_BAD_VALUE; /* two values of a single-instance attribute */
-        } else if (!info || (info->flags & ATTR_MULTI)) {
-            json_t *array = json_array();
-            json_array_append_new(array, value);
-            rc = json_object_setn_new(all, name, len, array);
-        } else {
-            rc = json_object_setn_new(all, name, len, value);
-        }
-        if (rc != 0)
+        } else if (json_object_setn_new(all, name, len, value) != 0) {
             return RC_BAD_VALUE;
+        }
     }
     return dump(all, out);
 }

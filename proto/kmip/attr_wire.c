@@ -77,12 +77,7 @@ static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *att
         item.tag == KMIP_TAG_NAME ? node_child(own, KMIP_TAG_NAME_VALUE) : NULL;
     if (name && name->bytes.len > limits_of(cx)->name)
         return RC_TOO_LARGE;
-    if (item.tag == KMIP_TAG_ATTRIBUTE)
-        TRY(kmip_attributes_add_vendor(cx->arena, out, item.vendor, item.name, own));
-    else
-        TRY(kmip_attributes_add(cx->arena, out, own));
-    out->items[out->count - 1].index = item.index;
-    return RC_OK;
+    return kmip_attributes_add_item(cx->arena, out, &item);
 }
 
 rc_t attr_read_1x(const struct kmip_context *cx, const struct node *in, struct kmip_attributes *out)
@@ -342,10 +337,8 @@ rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *
             TRY(ttlv_read(a, copy, NULL, &item.value));
         }
         if (item.tag == KMIP_TAG_ATTRIBUTE)
-            TRY(kmip_attributes_add_vendor(a, out, item.vendor, item.name, item.value));
-        else
-            TRY(kmip_attributes_add(a, out, item.value));
-        out->items[out->count - 1].index = item.index;
+            item.value->tag = KMIP_TAG_ATTRIBUTE_VALUE;
+        TRY(kmip_attributes_add_item(a, out, &item));
     }
     return RC_OK;
 }

@@ -83,7 +83,8 @@ struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendo
 
 /* ---- lists ---- */
 
-static rc_t add(struct arena *a, struct kmip_attributes *list, const struct kmip_attribute *item)
+rc_t kmip_attributes_add_item(struct arena *a, struct kmip_attributes *list,
+                              const struct kmip_attribute *item)
 {
     if (list->count == list->room) {
         size_t room = list->room ? list->room * 2 : 8;
@@ -105,7 +106,7 @@ rc_t kmip_attributes_add(struct arena *a, struct kmip_attributes *list, struct n
     if (!value)
         return RC_NO_MEMORY;
     struct kmip_attribute item = {.tag = value->tag, .index = -1, .value = value};
-    return add(a, list, &item);
+    return kmip_attributes_add_item(a, list, &item);
 }
 
 rc_t kmip_attributes_add_vendor(struct arena *a, struct kmip_attributes *list, struct bytes vendor,
@@ -116,7 +117,7 @@ rc_t kmip_attributes_add_vendor(struct arena *a, struct kmip_attributes *list, s
     value->tag = KMIP_TAG_ATTRIBUTE_VALUE;
     struct kmip_attribute item = {
         .tag = KMIP_TAG_ATTRIBUTE, .index = -1, .vendor = vendor, .name = name, .value = value};
-    return add(a, list, &item);
+    return kmip_attributes_add_item(a, list, &item);
 }
 
 rc_t kmip_attributes_add_enum(struct arena *a, struct kmip_attributes *list, uint32_t tag,
@@ -158,7 +159,7 @@ rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, str
     return kmip_attributes_add(a, list, name);
 }
 
-static bool same_attribute(const struct kmip_attribute *a, const struct kmip_attribute *b)
+bool kmip_attribute_same(const struct kmip_attribute *a, const struct kmip_attribute *b)
 {
     return a->tag == b->tag && bytes_equal(a->vendor, b->vendor) && bytes_equal(a->name, b->name);
 }
@@ -174,7 +175,7 @@ void kmip_attributes_number(struct kmip_attributes *list)
         /* The nearest earlier instance has the number before this one. */
         item->index = 0;
         for (size_t j = i; j-- > 0;) {
-            if (same_attribute(item, &list->items[j])) {
+            if (kmip_attribute_same(item, &list->items[j])) {
                 item->index = list->items[j].index + 1;
                 break;
             }
@@ -205,7 +206,7 @@ const struct kmip_attribute *kmip_attributes_find_vendor(const struct kmip_attri
 {
     struct kmip_attribute wanted = {.tag = KMIP_TAG_ATTRIBUTE, .vendor = vendor, .name = name};
     for (size_t i = 0; i < list->count; i++)
-        if (same_attribute(&list->items[i], &wanted) && n-- == 0)
+        if (kmip_attribute_same(&list->items[i], &wanted) && n-- == 0)
             return &list->items[i];
     return NULL;
 }

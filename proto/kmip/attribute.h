@@ -85,6 +85,9 @@ struct bytes kmip_attr_name_1x(struct arena *a, uint32_t tag, struct bytes vendo
                                struct bytes name);
 
 /* ---- lists ---- */
+/* Adds a copy of an item, index and all; the value is shared. */
+rc_t kmip_attributes_add_item(struct arena *a, struct kmip_attributes *list,
+                              const struct kmip_attribute *item);
 /* Adds an item (grows in the arena). value NULL gives RC_NO_MEMORY, so makers can be nested. */
 rc_t kmip_attributes_add(struct arena *a, struct kmip_attributes *list, struct node *value);
 rc_t kmip_attributes_add_vendor(struct arena *a, struct kmip_attributes *list, struct bytes vendor,
@@ -105,6 +108,8 @@ rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, str
 /* Gives every instance of a multi-instance attribute its Attribute Index (0, 1, ...), as responses
  * of 1.x show them; those of 2.x ignore it. */
 void kmip_attributes_number(struct kmip_attributes *list);
+/* The same attribute: tag, and vendor and name of a vendor attribute. */
+bool kmip_attribute_same(const struct kmip_attribute *a, const struct kmip_attribute *b);
 /* The n-th instance of a tag (from 0), or NULL. */
 const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag,
                                                   size_t n);

@@ -40,18 +40,28 @@ static const struct {
     {KMIP_REASON_WRONG_KEY_LIFECYCLE_STATE, KMIP_REASON_PERMISSION_DENIED},
 };
 
+/* Results for which 1.x has a reason of its own, whatever 2.x calls the case (KMIP 1.4, 11.12 to
+ * 11.17): what is left of a destroyed object, the attribute operations. */
+static const struct {
+    rc_t rc;
+    uint16_t reason;
+} before_2[] = {
+    {RC_MATERIAL_GONE, KMIP_REASON_ILLEGAL_OPERATION},
+    {RC_ATTR_ABSENT, KMIP_REASON_INVALID_FIELD},
+    {RC_ATTR_NOT_HERE, KMIP_REASON_PERMISSION_DENIED},
+    {RC_ATTR_FULL, KMIP_REASON_INDEX_OUT_OF_BOUNDS},
+    {RC_NAME_USED, KMIP_REASON_ILLEGAL_OPERATION},
+};
+
 uint32_t kmip_reason(rc_t rc, uint16_t version)
 {
     if (rc == RC_OK)
         return 0;
     if (!kmip_version_known(version))
         version = V1_0;
-    /* An index that is too high: 1.x has a reason of its own, gone in 2.x. */
-    if (rc == RC_INDEX && version < V2_0)
-        return KMIP_REASON_INDEX_OUT_OF_BOUNDS;
-    /* What is left of a destroyed object are its attributes (KMIP 1.4, 11.12). */
-    if (rc == RC_MATERIAL_GONE && version < V2_0)
-        return KMIP_REASON_ILLEGAL_OPERATION;
+    for (size_t i = 0; version < V2_0 && i < sizeof before_2 / sizeof before_2[0]; i++)
+        if (before_2[i].rc == rc)
+            return before_2[i].reason;
     uint32_t reason = rc_reason(rc);
     for (size_t i = 0; i < sizeof older / sizeof older[0]; i++)
         if (older[i].reason == reason && !kmip_enum_known(KMIP_TAG_RESULT_REASON, reason, version))

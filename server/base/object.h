@@ -82,6 +82,7 @@ uint32_t control_effective_state(const struct control *c, int64_t now);
 struct name {
     struct bytes value; /* UTF-8 */
     uint32_t type;      /* KMIP Name Type */
+    int32_t index;      /* Attribute Index of 1.x; grows from name to name of an object */
 };
 
 /*

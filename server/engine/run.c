@@ -78,7 +78,7 @@ static rc_t finish_item(struct engine_request *rq)
     for (size_t i = 0; i < it->change_count; i++)
         if (brings_names(&it->changes[i]) &&
             (rq->name_taken[rq->at] || overlay_has_name(&rq->overlay, it->changes[i].object)))
-            return RC_NAME_TAKEN;
+            return it->changes[i].names ? RC_NAME_USED : RC_NAME_TAKEN;
     TRY(answer_success(rq, rq->at, it->response));
     for (size_t i = 0; i < it->change_count; i++)
         TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, &it->changes[i], rq->loaded_version));

@@ -66,9 +66,14 @@ static bool is_copy(uint32_t tag)
     return false;
 }
 
+bool attrs_is_house(struct bytes vendor)
+{
+    return bytes_is(vendor, house_vendor);
+}
+
 static bool is_house(const struct kmip_attribute *at)
 {
-    return at->tag == KMIP_TAG_ATTRIBUTE && bytes_is(at->vendor, house_vendor);
+    return at->tag == KMIP_TAG_ATTRIBUTE && attrs_is_house(at->vendor);
 }
 
 void attrs_blank(struct object *o)
@@ -83,7 +88,7 @@ void attrs_blank(struct object *o)
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-static rc_t take_field(const struct attrs_field *f, const struct node *v, struct control *c)
+rc_t attrs_field_set(const struct attrs_field *f, const struct node *v, struct control *c)
 {
     void *at = (uint8_t *)c + f->offset;
     switch (f->kind) {
@@ -112,8 +117,7 @@ static rc_t take_field(const struct attrs_field *f, const struct node *v, struct
     return RC_INTERNAL;
 }
 
-static rc_t take_name(struct arena *a, const struct attrs_limits *limits, const struct node *v,
-                      size_t most, struct object *o)
+rc_t attrs_name(const struct attrs_limits *limits, const struct node *v, struct name *out)
 {
     const struct node *value = node_child(v, KMIP_TAG_NAME_VALUE);
     const struct node *type = node_child(v, KMIP_TAG_NAME_TYPE);
@@ -121,17 +125,26 @@ static rc_t take_name(struct arena *a, const struct attrs_limits *limits, const 
         return RC_ATTR_VALUE;
     if (value->bytes.len == 0 || value->bytes.len > limits->name_bytes)
         return RC_ATTR_VALUE;
-    for (size_t i = 0; i < o->name_count; i++)
-        if (bytes_equal(o->names[i].value, value->bytes))
-            return RC_NAME_TAKEN;
-    if (!o->names && !(o->names = ARENA_ARRAY(a, most, struct name)))
-        return RC_NO_MEMORY;
-    o->names[o->name_count++] = (struct name){value->bytes, type->enumeration};
+    *out = (struct name){value->bytes, type->enumeration, 0};
     return RC_OK;
 }
 
-/* Usage Limits begin with all of their total left (KMIP 2.1, 4.59). */
-static struct node *usage_limits(struct arena *a, const struct node *v)
+static rc_t take_name(struct arena *a, const struct attrs_limits *limits, const struct node *v,
+                      size_t most, struct object *o)
+{
+    struct name name;
+    TRY(attrs_name(limits, v, &name));
+    for (size_t i = 0; i < o->name_count; i++)
+        if (bytes_equal(o->names[i].value, name.value))
+            return RC_NAME_TAKEN;
+    if (!o->names && !(o->names = ARENA_ARRAY(a, most, struct name)))
+        return RC_NO_MEMORY;
+    name.index = (int32_t)o->name_count;
+    o->names[o->name_count++] = name;
+    return RC_OK;
+}
+
+struct node *attrs_usage_limits(struct arena *a, const struct node *v)
 {
     const struct node *total = node_child(v, KMIP_TAG_USAGE_LIMITS_TOTAL);
     const struct node *unit = node_child(v, KMIP_TAG_USAGE_LIMITS_UNIT);
@@ -179,7 +192,7 @@ static rc_t take_standard(struct arena *a, uint16_t version, enum attrs_origin o
         return RC_ATTR_SINGLE;
     const struct attrs_field *f = attrs_field(at->tag);
     if (f)
-        return take_field(f, at->value, &o->control);
+        return attrs_field_set(f, at->value, &o->control);
     switch (at->tag) {
     case KMIP_TAG_NAME:
         return take_name(a, limits, at->value, given->count, o);
@@ -189,7 +202,7 @@ static rc_t take_standard(struct arena *a, uint16_t version, enum attrs_origin o
     case KMIP_TAG_PROTECTION_STORAGE_MASK: /* a wish; what is stored is the server's to say */
         return at->value->integer & ~ATTRS_STORAGE ? RC_STORAGE_UNAVAILABLE : RC_OK;
     case KMIP_TAG_USAGE_LIMITS:
-        return kmip_attributes_add(a, rest, usage_limits(a, at->value));
+        return kmip_attributes_add(a, rest, attrs_usage_limits(a, at->value));
     case KMIP_TAG_APPLICATION_SPECIFIC_INFORMATION:
         /* Without data the server would have to make some: no namespace is offered for that. */
         if (!node_child(at->value, KMIP_TAG_APPLICATION_DATA))
@@ -228,15 +241,19 @@ static bool later(int64_t a, int64_t b)
     return a != NO_DATE && b != NO_DATE && a > b;
 }
 
+rc_t attrs_check_dates(const struct control *c)
+{
+    bool wrong = later(c->activation_date, c->deactivation_date) ||
+                 later(c->activation_date, c->process_start_date) ||
+                 later(c->process_start_date, c->deactivation_date) ||
+                 later(c->protect_stop_date, c->deactivation_date);
+    return wrong ? RC_ATTR_VALUE : RC_OK;
+}
+
 rc_t attrs_first_state(struct object *o, int64_t now)
 {
     struct control *c = &o->control;
-    /* KMIP 2.1, 4.18, 4.40, 4.41: no earlier than activation, no later than deactivation. */
-    if (later(c->activation_date, c->deactivation_date) ||
-        later(c->activation_date, c->process_start_date) ||
-        later(c->process_start_date, c->deactivation_date) ||
-        later(c->protect_stop_date, c->deactivation_date))
-        return RC_ATTR_VALUE;
+    TRY(attrs_check_dates(c));
     c->state = c->activation_date != NO_DATE && c->activation_date <= now ? STATE_ACTIVE
                                                                           : STATE_PRE_ACTIVE;
     return RC_OK;
@@ -328,13 +345,8 @@ rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes 
 rc_t attrs_store(struct arena *a, struct object *o, const struct kmip_attributes *rest)
 {
     struct kmip_attributes all = {0};
-    for (size_t i = 0; i < rest->count; i++) {
-        const struct kmip_attribute *at = &rest->items[i];
-        if (at->tag == KMIP_TAG_ATTRIBUTE)
-            TRY(kmip_attributes_add_vendor(a, &all, at->vendor, at->name, at->value));
-        else
-            TRY(kmip_attributes_add(a, &all, at->value));
-    }
+    for (size_t i = 0; i < rest->count; i++)
+        TRY(kmip_attributes_add_item(a, &all, &rest->items[i]));
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (is_copy(fields[i].tag))
             TRY(kmip_attributes_add_boolean(
@@ -408,8 +420,10 @@ rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_
         return RC_NO_MEMORY;
     *out = (struct kmip_attributes){.present = true};
     TRY(kmip_attributes_add_text(a, out, KMIP_TAG_UNIQUE_IDENTIFIER, uid));
-    for (size_t i = 0; i < o->name_count; i++)
+    for (size_t i = 0; i < o->name_count; i++) {
         TRY(kmip_attributes_add_name(a, out, o->names[i].value, o->names[i].type));
+        out->items[out->count - 1].index = o->names[i].index;
+    }
     TRY(kmip_attributes_add_enum(a, out, KMIP_TAG_STATE, control_effective_state(c, now)));
     for (size_t i = 0; i < FIELD_COUNT; i++)
         TRY(add_field(a, &fields[i], c, out));
@@ -421,13 +435,35 @@ rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_
     struct kmip_attributes rest;
     TRY(attrs_load(a, o, &rest));
     for (size_t i = 0; i < rest.count; i++) {
-        const struct kmip_attribute *at = &rest.items[i];
-        if (is_house(at))
-            continue;
-        if (at->tag == KMIP_TAG_ATTRIBUTE)
-            TRY(kmip_attributes_add_vendor(a, out, at->vendor, at->name, at->value));
-        else
-            TRY(kmip_attributes_add(a, out, at->value));
+        if (!is_house(&rest.items[i]))
+            TRY(kmip_attributes_add_item(a, out, &rest.items[i]));
     }
+    return RC_OK;
+}
+
+/* Whether objects of this type have the attribute at all, by the rules of the version. */
+static bool applies(const struct kmip_attribute *at, uint16_t version, uint32_t object_type)
+{
+    const struct kmip_attr_info *info = kmip_attr_info(at->tag);
+    if (!info)
+        return true; /* vendor attributes go with everything */
+    return (version < V2_0 ? info->objects : info->objects_2x) & ATTR_OBJECT(object_type);
+}
+
+rc_t attrs_shown(struct arena *a, const struct object *o, int64_t now, uint16_t version,
+                 struct kmip_attributes *out)
+{
+    struct kmip_attributes all;
+    TRY(attrs_of(a, o, now, &all));
+    size_t kept = 0;
+    for (size_t i = 0; i < all.count; i++)
+        if (applies(&all.items[i], version, o->control.object_type))
+            all.items[kept++] = all.items[i];
+    all.count = kept;
+    TRY(kmip_attributes_for_version(a, &all, version, out));
+    out->present = true;
+    for (size_t i = 0; i < out->count; i++)
+        if (out->items[i].index == 0)
+            out->items[i].index = -1; /* understood (KMIP 1.4, 2.1.1) */
     return RC_OK;
 }

@@ -35,6 +35,17 @@ rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
 /* An object without dates, not sensitive, extractable. */
 void attrs_blank(struct object *o);
 
+/* A Name structure as it is stored; its index is 0. RC_ATTR_VALUE: incomplete, empty, too long. */
+rc_t attrs_name(const struct attrs_limits *limits, const struct node *v, struct name *out);
+/* Usage Limits that begin with all of their total left (KMIP 2.1, 4.59). NULL: no memory. */
+struct node *attrs_usage_limits(struct arena *a, const struct node *v);
+/* Whether attributes of this vendor are the server's own: never shown, never a client's to set. */
+bool attrs_is_house(struct bytes vendor);
+
+/* Process start no earlier than activation, nothing later than deactivation (KMIP 2.1, 4.18, 4.40,
+ * 4.41). RC_ATTR_VALUE. */
+rc_t attrs_check_dates(const struct control *c);
+
 /*
  * The dates of a new object against each other, and the first state they give (KMIP 2.1, 4.57):
  * Active if the Activation Date has come, else Pre-Active. RC_ATTR_VALUE.
@@ -66,15 +77,18 @@ rc_t attrs_store(struct arena *a, struct object *o, const struct kmip_attributes
 /* Sets a single-instance attribute, or replaces its value. */
 rc_t attrs_set(struct arena *a, struct kmip_attributes *list, struct node *value);
 
-/* All attributes of an object at time `now`, whatever the version. */
+/* All attributes of an object at time `now`, whatever the version; instances with their indexes. */
 rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_attributes *out);
+/* What a client of this version is shown of them: indexes only where they are not 0. */
+rc_t attrs_shown(struct arena *a, const struct object *o, int64_t now, uint16_t version,
+                 struct kmip_attributes *out);
 
 /* Secret Data Type is no attribute, yet it belongs to the object: kept among the rest, never shown.
  */
 rc_t attrs_keep_secret_type(struct arena *a, struct kmip_attributes *rest, uint32_t type);
 uint32_t attrs_secret_type(const struct kmip_attributes *rest);
 
-/* Where the control record keeps an attribute, or NULL: for Locate's filters. */
+/* Where the control record keeps an attribute, or NULL. */
 enum attrs_field_kind { ATTRS_U32, ATTRS_DATE, ATTRS_BOOL };
 struct attrs_field {
     uint32_t tag;
@@ -82,5 +96,7 @@ struct attrs_field {
     size_t offset; /* in struct control */
 };
 const struct attrs_field *attrs_field(uint32_t tag);
+/* Sets the field. RC_ATTR_VALUE: not a value that it can have. */
+rc_t attrs_field_set(const struct attrs_field *f, const struct node *v, struct control *c);
 
 #endif

@@ -63,7 +63,7 @@ static rc_t query_name(const struct node *v, struct db_locate *q)
         return RC_ATTR_VALUE;
     if (q->name_count == DB_LOCATE_NAMES)
         return RC_TOO_MANY;
-    q->names[q->name_count++] = (struct name){value->bytes, type ? type->enumeration : 0};
+    q->names[q->name_count++] = (struct name){value->bytes, type ? type->enumeration : 0, 0};
     return RC_OK;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Get Attributes: the values of the attributes named, or of all, as far as the version knows them.
- * A name without a value is left out. KMIP 1.4, 4.12; KMIP 2.1, 6.1.20.
+ * Get Attributes: the values of the attributes named, or of all, as far as the version knows them;
+ * a name without a value is left out. Get Attribute List: the names of those that have one.
+ * KMIP 1.4, 4.12 and 4.13; KMIP 2.1, 6.1.20 and 6.1.21.
  */
 #include "server/ops/op.h"
 
@@ -36,47 +37,55 @@ static bool is_meant(const struct kmip_attr_refs *refs, const struct kmip_attrib
     return false;
 }
 
-/* Whether objects of this type have the attribute at all, by the rules of the version. */
-static bool applies(const struct kmip_attribute *at, uint16_t version, uint32_t object_type)
-{
-    const struct kmip_attr_info *info = kmip_attr_info(at->tag);
-    if (!info)
-        return true; /* vendor attributes go with everything */
-    return (version < V2_0 ? info->objects : info->objects_2x) & ATTR_OBJECT(object_type);
-}
-
-/* Attribute Index of 1.x: given where an attribute has more than one instance. */
-static void number_instances(struct kmip_attributes *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        struct kmip_attribute *at = &list->items[i];
-        int32_t before = 0;
-        for (size_t j = 0; j < i; j++)
-            before += list->items[j].tag == at->tag &&
-                      bytes_equal(list->items[j].vendor, at->vendor) &&
-                      bytes_equal(list->items[j].name, at->name);
-        at->index = before ? before : -1;
-    }
-}
-
 rc_t get_attributes_perform(struct op_item *it)
 {
     const struct kmip_get_attributes_request *in = it->request;
-    struct kmip_attributes all, known;
-    TRY(attrs_of(it->arena, it->object, it->now, &all));
+    struct kmip_attributes known;
+    TRY(attrs_shown(it->arena, it->object, it->now, it->version, &known));
     size_t kept = 0;
-    for (size_t i = 0; i < all.count; i++)
-        if ((in->attributes.count == 0 || is_meant(&in->attributes, &all.items[i])) &&
-            applies(&all.items[i], it->version, it->object->control.object_type))
-            all.items[kept++] = all.items[i];
-    all.count = kept;
-    TRY(kmip_attributes_for_version(it->arena, &all, it->version, &known));
-    number_instances(&known);
-    known.present = true;
+    for (size_t i = 0; i < known.count; i++)
+        if (in->attributes.count == 0 || is_meant(&in->attributes, &known.items[i]))
+            known.items[kept++] = known.items[i];
+    known.count = kept;
     struct kmip_get_attributes_response *out = op_respond(it);
     if (!out)
         return RC_NO_MEMORY;
     out->attributes = known;
+    out->unique_identifier = op_uid_out(it->arena, &it->object->control.uid);
+    return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
+}
+
+rc_t get_attribute_list_prepare(struct op_item *it)
+{
+    const struct kmip_object_request *in = it->request;
+    op_want_object(it, &in->unique_identifier, DB_WANT_NAMES | DB_WANT_ATTRIBUTES);
+    return RC_OK;
+}
+
+static bool listed(const struct kmip_attr_refs *refs, const struct kmip_attr_ref *ref)
+{
+    for (size_t i = 0; i < refs->count; i++)
+        if (same_ref(&refs->items[i], ref))
+            return true;
+    return false;
+}
+
+rc_t get_attribute_list_perform(struct op_item *it)
+{
+    struct kmip_attributes known;
+    TRY(attrs_shown(it->arena, it->object, it->now, it->version, &known));
+    struct kmip_get_attribute_list_response *out = op_respond(it);
+    if (!out)
+        return RC_NO_MEMORY;
+    out->attributes.items = ARENA_ARRAY(it->arena, known.count + 1, struct kmip_attr_ref);
+    if (!out->attributes.items)
+        return RC_NO_MEMORY;
+    for (size_t i = 0; i < known.count; i++) {
+        const struct kmip_attribute *at = &known.items[i];
+        struct kmip_attr_ref ref = {at->tag, -1, at->vendor, at->name};
+        if (!listed(&out->attributes, &ref))
+            out->attributes.items[out->attributes.count++] = ref;
+    }
     out->unique_identifier = op_uid_out(it->arena, &it->object->control.uid);
     return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
 }

@@ -24,11 +24,7 @@ static rc_t wanted(struct op_item *it, const struct kmip_locate_request *in)
     *list = in->attributes;
     list->room = list->count; /* growing copies: the request stays as it came */
     for (size_t i = 0; i < more->count; i++) {
-        const struct kmip_attribute *at = &more->items[i];
-        if (at->tag == KMIP_TAG_ATTRIBUTE)
-            TRY(kmip_attributes_add_vendor(it->arena, list, at->vendor, at->name, at->value));
-        else
-            TRY(kmip_attributes_add(it->arena, list, at->value));
+        TRY(kmip_attributes_add_item(it->arena, list, &more->items[i]));
     }
     it->filter.wanted = list;
     return RC_OK;

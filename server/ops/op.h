@@ -150,6 +150,12 @@ op_fn create_prepare, create_perform, create_complete;       /* make.c */
 op_fn register_prepare, register_perform, register_complete; /* make.c */
 op_fn get_prepare, get_perform, get_complete;                /* get.c */
 op_fn get_attributes_prepare, get_attributes_perform;        /* get_attributes.c */
+op_fn get_attribute_list_prepare, get_attribute_list_perform;
+op_fn add_attribute_prepare, add_attribute_perform; /* attributes.c */
+op_fn modify_attribute_prepare, modify_attribute_perform;
+op_fn delete_attribute_prepare, delete_attribute_perform;
+op_fn set_attribute_prepare, set_attribute_perform;
+op_fn attribute_complete, set_attribute_complete;
 op_fn locate_prepare, locate_perform;                        /* locate.c */
 op_fn activate_prepare, activate_perform;                    /* lifecycle.c */
 op_fn revoke_prepare, revoke_perform;

@@ -160,7 +160,7 @@ START_TEST(names_can_be_replaced)
     probe_insert(&p, &w, "old", &n);
     ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
     probe_change(&r, &w, DB_UPDATE, &p.object, STATE_PRE_ACTIVE, &n);
-    struct name names[] = {{bytes_str("new"), 1}, {bytes_str("urn:new"), 2}};
+    struct name names[] = {{bytes_str("new"), 1, 0}, {bytes_str("urn:new"), 2, 3}};
     r.object.names = names;
     r.object.name_count = 2;
     r.change.replace_names = true;
@@ -169,6 +169,7 @@ START_TEST(names_can_be_replaced)
     ck_assert_uint_eq(o->name_count, 2);
     ck_assert(bytes_is(o->names[0].value, "new"));
     ck_assert_uint_eq(o->names[1].type, 2);
+    ck_assert_int_eq(o->names[1].index, 3);
     worker_close(&w);
 }
 END_TEST

@@ -175,7 +175,7 @@ void probe_insert(struct probe *p, const struct worker *w, const char *name, uns
     p->object.material = bytes_str("an envelope");
     p->object.attributes = bytes_str("{\"Object Group\":[\"g1\"]}");
     if (name) {
-        p->name = (struct name){bytes_str(name), 1};
+        p->name = (struct name){bytes_str(name), 1, 0};
         p->object.names = &p->name;
         p->object.name_count = 1;
     }

@@ -393,6 +393,7 @@ int main(void)
         return EXIT_FAILURE;
     }
     SRunner *sr = srunner_create(batch_suite());
+    srunner_add_suite(sr, attributes_suite());
     srunner_add_suite(sr, race_suite());
     srunner_add_suite(sr, secrecy_suite());
     srunner_add_suite(sr, trouble_suite());

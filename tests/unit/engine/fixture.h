@@ -86,6 +86,7 @@ long sql_number(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define expect_failed(r, i, reason) expect_item(r, i, KMIP_STATUS_OPERATION_FAILED, reason)
 
 Suite *batch_suite(void);
+Suite *attributes_suite(void);
 Suite *race_suite(void);
 Suite *secrecy_suite(void);
 Suite *trouble_suite(void);

@@ -127,6 +127,7 @@ int main(void)
     SRunner *sr = srunner_create(policy_suite());
     srunner_add_suite(sr, make_suite());
     srunner_add_suite(sr, read_suite());
+    srunner_add_suite(sr, attributes_suite());
     srunner_add_suite(sr, lifecycle_suite());
     srunner_add_suite(sr, locate_suite());
     srunner_add_suite(sr, query_suite());

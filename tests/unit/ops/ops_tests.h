@@ -41,6 +41,7 @@ extern const uint16_t every_version[KMIP_VERSION_COUNT];
 Suite *policy_suite(void);
 Suite *make_suite(void);
 Suite *read_suite(void);
+Suite *attributes_suite(void);
 Suite *lifecycle_suite(void);
 Suite *locate_suite(void);
 Suite *query_suite(void);

@@ -146,7 +146,7 @@ static void match_one(struct node *want, bool expect)
     world_open(&w, KMIP_OP_LOCATE, V2_1);
     struct arena *a = &w.arena;
     world_key(&w, STATE_ACTIVE);
-    struct name names[] = {{bytes_str("n1"), 1}, {bytes_str("n2"), 1}};
+    struct name names[] = {{bytes_str("n1"), 1, 0}, {bytes_str("n2"), 1, 1}};
     w.object.names = names;
     w.object.name_count = 2;
     struct kmip_attributes rest = {0}, wanted = {0};

@@ -20,7 +20,11 @@ START_TEST(operations_are_those_of_the_table)
         uint16_t version = every_version[v];
         const struct kmip_query_response *out =
             query(&w, version, KMIP_QUERY_QUERY_OPERATIONS, KMIP_QUERY_QUERY_OBJECTS);
-        ck_assert_uint_eq(out->operations.count, version == V1_0 ? 9 : 10);
+        size_t count, offered = 0;
+        const struct op *ops = op_table(&count);
+        for (size_t i = 0; i < count; i++)
+            offered += ops[i].since <= version && version <= ops[i].until;
+        ck_assert_uint_eq(out->operations.count, offered);
         for (size_t i = 0; i < out->operations.count; i++)
             ck_assert_ptr_nonnull(op_find(out->operations.items[i], version));
         ck_assert_uint_eq(out->object_types.count, 3);

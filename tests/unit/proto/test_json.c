@@ -224,6 +224,41 @@ START_TEST(odd_values_come_back_whole)
 }
 END_TEST
 
+/* An instance keeps its index when others go: its place is left empty (KMIP 1.4, 2.1.1). */
+START_TEST(indexes_are_kept)
+{
+    static const char text[] =
+        "{\"ObjectGroup\":[null,\"a\",null,\"b\"],\"x-n\":[null,{\"type\":\"Integer\",\"value\":1}]}";
+    AUTO_ARENA a = ARENA_OF(1 << 20);
+    AUTO_BUF b = BUF_EMPTY;
+    struct kmip_attributes list;
+    ck_assert_int_eq(attr_json_read(&a, bytes_str(text), &list), RC_OK);
+    ck_assert_uint_eq(list.count, 3);
+    ck_assert_int_eq(kmip_attributes_find(&list, KMIP_TAG_OBJECT_GROUP, 0)->index, 1);
+    ck_assert_int_eq(kmip_attributes_find(&list, KMIP_TAG_OBJECT_GROUP, 1)->index, 3);
+    ck_assert_int_eq(
+        kmip_attributes_find_vendor(&list, bytes_str("x"), bytes_str("n"), 0)->index, 1);
+    ck_assert_int_eq(attr_json_write(&list, &b), RC_OK);
+    ck_assert(bytes_is(buf_view(&b), text));
+    /* a new one comes behind all others */
+    kmip_attributes_add_text(&a, &list, KMIP_TAG_OBJECT_GROUP, bytes_str("c"));
+    buf_clear(&b);
+    ck_assert_int_eq(attr_json_write(&list, &b), RC_OK);
+    ck_assert_int_eq(attr_json_read(&a, buf_view(&b), &list), RC_OK);
+    ck_assert_int_eq(kmip_attributes_find(&list, KMIP_TAG_OBJECT_GROUP, 2)->index, 4);
+    /* indexes grow, and end */
+    static const int32_t wrong[] = {0, 4, ATTR_INDEX_MAX, INT32_MAX};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        struct kmip_attributes other = {0};
+        kmip_attributes_add_text(&a, &other, KMIP_TAG_OBJECT_GROUP, bytes_str("a"));
+        other.items[0].index = 4;
+        kmip_attributes_add_text(&a, &other, KMIP_TAG_OBJECT_GROUP, bytes_str("b"));
+        other.items[1].index = wrong[i];
+        ck_assert_int_eq(attr_json_write(&other, &b), RC_BAD_VALUE);
+    }
+}
+END_TEST
+
 TCase *json_tests(void)
 {
     TCase *tc = tcase_create("attr_json");
@@ -234,5 +269,6 @@ TCase *json_tests(void)
     tcase_add_loop_test(tc, dates_keep_their_second, 0, COUNT_OF(dates));
     tcase_add_loop_test(tc, any_list_comes_back_whole, 0, KMIP_VERSION_COUNT);
     tcase_add_test(tc, odd_values_come_back_whole);
+    tcase_add_test(tc, indexes_are_kept);
     return tc;
 }
