@@ -111,5 +111,9 @@ enum cli_exit cmd_key_activate(struct cli *cli);
 enum cli_exit cmd_key_revoke(struct cli *cli);
 enum cli_exit cmd_key_destroy(struct cli *cli);
 enum cli_exit cmd_key_attributes(struct cli *cli);
+enum cli_exit cmd_key_add_attribute(struct cli *cli);
+enum cli_exit cmd_key_modify_attribute(struct cli *cli);
+enum cli_exit cmd_key_set_attribute(struct cli *cli);
+enum cli_exit cmd_key_delete_attribute(struct cli *cli);
 
 #endif

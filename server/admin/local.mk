@@ -7,6 +7,7 @@ server_admin_libadmin_a_CPPFLAGS = $(AM_CPPFLAGS) \
 server_admin_libadmin_a_SOURCES = \
 	server/admin/admin_db.h \
 	server/admin/cli.c server/admin/cli.h \
+	server/admin/cmd_attribute.c \
 	server/admin/cmd_ca.c \
 	server/admin/cmd_config.c \
 	server/admin/cmd_db.c \

@@ -6,6 +6,34 @@ import tempfile
 import tap
 
 
+def attributes(state, key):
+    """Each attribute command on one key, and what is shown afterwards."""
+    steps = (
+        (0, "set-attribute", key, "Description", "the key of volume 1"),
+        (0, "add-attribute", key, "ObjectGroup", "a"),
+        (0, "add-attribute", key, "Object Group", "b"),
+        (0, "add-attribute", key, "x-Rack", "7"),
+        (0, "set-attribute", key, "DeactivationDate", "2130-01-01T00:00:00Z"),
+        (0, "modify-attribute", key, "Name", "commands-renamed"),
+        (0, "delete-attribute", key, "ObjectGroup", "--index", "0", "--protocol", "1.4"),
+        (1, "set-attribute", key, "State", "Active"),
+        (1, "delete-attribute", key, "Comment"),
+        (2, "set-attribute", key, "NoSuchAttribute", "1"),
+        (2, "set-attribute", key, "DeactivationDate", "tomorrow"),
+        (2, "modify-attribute", key, "Name", "x", "--index", "0"),
+    )
+    for want, *words in steps:
+        code, answer = state.json("key", *words)
+        tap.ok(code == want, "key %s: exit %d" % (" ".join(words[:1] + words[2:]), want), answer)
+    code, shown = state.json("key", "attributes", key)
+    have = shown.get("attributes", {})
+    tap.ok(have.get("Description") == "the key of volume 1" and have.get("ObjectGroup") == ["b"]
+           and have.get("x-Rack") == [{"type": "TextString", "value": "7"}]
+           and have.get("DeactivationDate") == "2130-01-01T00:00:00Z"
+           and have.get("Name", [{}])[0].get("NameValue") == "commands-renamed",
+           "key attributes shows what was set", have)
+
+
 def run(state):
     code, made = state.json("key", "create", "--name", "commands-1", "--activate")
     if not tap.ok(code == 0 and "id" in made, "key create prints the identifier", made):
@@ -28,6 +56,7 @@ def run(state):
     code, shown = state.json("key", "attributes", key)
     tap.ok(code == 0 and shown["attributes"].get("State") == "Active"
            and shown["attributes"].get("CryptographicLength") == 256, "key attributes shows them", shown)
+    attributes(state, key)
     code, error = state.json("key", "destroy", key)
     tap.ok(code == 1 and "refused" in error.get("error", ""), "an Active key is not destroyed: exit 1", error)
     code, error = state.json("key", "get", "00000000-0000-7000-8000-000000000000")
