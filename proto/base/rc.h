@@ -30,7 +30,7 @@
     X(RC_INVALID_FIELD,       "a field is not valid in this request",                   0x07)     \
     X(RC_FEATURE,             "this feature is not supported",                          0x08)     \
     X(RC_OP_UNSUPPORTED,      "this operation is not supported",                        0x05)     \
-    X(RC_CRITICAL_EXTENSION,  "a critical message extension is not known",              0x08)     \
+    X(RC_CRITICAL_EXTENSION,  "a critical message extension is not known",              0x3C)     \
     X(RC_RESPONSE_TOO_LARGE,  "the response is larger than the request allows",         0x02)     \
     X(RC_ATTR_READ_ONLY,      "this attribute is read-only",                            0x22)     \
     X(RC_ATTR_NOT_FOUND,      "there is no such attribute",                             0x21)     \

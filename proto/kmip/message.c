@@ -26,14 +26,29 @@ static rc_t read_version(struct arena *a, const struct node *header, uint16_t *v
     return kmip_version_known(*version) ? RC_OK : RC_BAD_VERSION;
 }
 
-/* A message extension that is critical is for somebody else: the item cannot be served (1.4, 6.16).
- */
+/* No extension is known here, so one that is critical is not understood. */
 static rc_t extensions_check(const struct kmip_message_extension *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (items[i].critical.value)
             return RC_CRITICAL_EXTENSION;
     return RC_OK;
+}
+
+/*
+ * An extension that is critical and not understood rejects the entire message (1.0 to 1.4, 6.16; 2.x,
+ * 9.13), so all items fail alike, also those before it.
+ */
+static bool rejected(rc_t *item_rc, size_t count)
+{
+    size_t i = 0;
+    while (i < count && item_rc[i] != RC_CRITICAL_EXTENSION)
+        i++;
+    if (i == count)
+        return false;
+    for (i = 0; i < count; i++)
+        item_rc[i] = RC_CRITICAL_EXTENSION;
+    return true;
 }
 
 /* Why a payload could not be read: the memory of the request is at its end for the whole message.
@@ -114,6 +129,9 @@ rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limit
         return RC_NO_MEMORY;
     for (const struct node *n = header->next; n; n = n->next)
         TRY(read_request_item(&cx, n, rq));
+    if (rejected(rq->item_rc, rq->count))
+        for (size_t i = 0; i < rq->count; i++)
+            rq->items[i].payload = NULL;
     return RC_OK;
 }
 
@@ -160,6 +178,9 @@ rc_t kmip_response_read(struct arena *a, struct bytes in, const struct ttlv_limi
         return RC_NO_MEMORY;
     for (const struct node *n = header->next; n; n = n->next)
         TRY(read_response_item(&cx, n, rs));
+    if (rejected(rs->item_rc, rs->count))
+        for (size_t i = 0; i < rs->count; i++)
+            rs->items[i].payload = NULL;
     return RC_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Request and response messages. A damaged header or structure makes the whole message invalid; a
  * payload that does not fit its table makes only its batch item fail, with its own result.
- * KMIP 1.4, 6 and 7; KMIP 2.1, 8.
+ * KMIP 1.4, 6 and 7; KMIP 2.1, 8 and 9.
  */
 #ifndef PROTO_KMIP_MESSAGE_H
 #define PROTO_KMIP_MESSAGE_H
@@ -18,7 +18,7 @@ struct kmip_request {
     struct kmip_request_header *header; /* NULL if it could not be read */
     size_t count;
     struct kmip_request_item *items;
-    rc_t *item_rc;          /* by item: RC_OK, or why its payload or extension cannot be served */
+    rc_t *item_rc;          /* by item: RC_OK, or why it cannot be served */
     struct node **payloads; /* by item: the Request Payload as it came; NULL if there was none */
 };
 
@@ -38,7 +38,8 @@ struct kmip_response {
  *   RC_BAD_MESSAGE and others of ttlv_read() and kmip_struct_read(): the message is invalid
  *   RC_BAD_MESSAGE   Batch Count does not agree with the items
  * RC_OK with item_rc[i] != RC_OK: the item fails alone: RC_OP_UNSUPPORTED (operation not in this
- * version), RC_CRITICAL_EXTENSION, or a result of kmip_struct_read().
+ * version) or a result of kmip_struct_read(). RC_CRITICAL_EXTENSION stands at every item: such an
+ * extension rejects the entire message, yet each item is answered.
  */
 rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
                        struct kmip_request **out);

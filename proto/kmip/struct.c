@@ -18,7 +18,6 @@
 #define SAME FIELD
 #define NEST(how, ref, member, tag, since, until)                                                  \
             {KMIP_TAG_##tag, offsetof(self, member), since, until, KMIP_##how, KMIP_K_NEST, KMIP_S_##ref},
-#define SAME_NEST NEST
 #define END(name)                                                                                  \
             {0, 0, 0, 0, 0, 0, -1}};                                                               \
         static const struct kmip_struct table = {                                                  \
@@ -31,7 +30,6 @@
 #undef FIELD
 #undef SAME
 #undef NEST
-#undef SAME_NEST
 #undef END
 
 static const struct kmip_struct *(*const structs[])(void) = {
@@ -39,7 +37,6 @@ static const struct kmip_struct *(*const structs[])(void) = {
 #define FIELD(how, kind, member, tag, since, until)
 #define SAME(how, kind, member, tag, since, until)
 #define NEST(how, ref, member, tag, since, until)
-#define SAME_NEST(how, ref, member, tag, since, until)
 #define END(name)
 #define OPERATION(name, request, response)
 #include "proto/kmip/structures.def"
@@ -59,7 +56,6 @@ static const struct {
 #undef FIELD
 #undef SAME
 #undef NEST
-#undef SAME_NEST
 #undef END
 #undef OPERATION
 /* clang-format on */

@@ -167,7 +167,6 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define FIELD(how, kind, member, tag, since, until)       KMIP_MEMBER_##how(kind, member);
 #define SAME(how, kind, member, tag, since, until)
 #define NEST(how, ref, member, tag, since, until)         KMIP_NEST_##how(ref, member);
-#define SAME_NEST(how, ref, member, tag, since, until)
 #define END(name)                                         };
 #define OPERATION(name, request, response)
 /* clang-format on */
@@ -176,7 +175,6 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #undef FIELD
 #undef SAME
 #undef NEST
-#undef SAME_NEST
 #undef END
 
 /* KMIP_S_<name>: the number of each structure's table. */
@@ -184,7 +182,6 @@ uint32_t kmip_object_type_of_tag(uint32_t tag);
 #define FIELD(how, kind, member, tag, since, until)
 #define SAME(how, kind, member, tag, since, until)
 #define NEST(how, ref, member, tag, since, until)
-#define SAME_NEST(how, ref, member, tag, since, until)
 #define END(name)
 enum kmip_struct_id {
 #include "proto/kmip/structures.def"
@@ -194,7 +191,6 @@ enum kmip_struct_id {
 #undef FIELD
 #undef SAME
 #undef NEST
-#undef SAME_NEST
 #undef END
 #undef OPERATION
 

@@ -60,6 +60,10 @@ END_TEST
 #define OP(n)    "42005C 05 00000004 000000" n "00000000"
 #define EMPTY    "420079 01 00000000"
 #define ITEM(op) "42000F 01 00000018" OP(op) EMPTY
+#define EXTENDED(op, critical)                                                                     \
+    "42000F 01 00000048" OP(op) EMPTY                                                              \
+    "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 00000000000000"     \
+    critical "42009C 01 00000000"
 #define HEADER14 "420077 01 00000038" PV("01", "04") COUNT("01")
 
 static const struct {
@@ -91,16 +95,12 @@ static const struct {
     {"ephemeral in 1.4",
      HEADER14 "42000F 01 00000028" OP("0A") "420154 06 00000008 0000000000000001" EMPTY,
      RC_BAD_ORDER, 0},
-    {"extension that is not critical",
-     HEADER14 "42000F 01 00000048" OP("0A") EMPTY
-     "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 0000000000000000 "
-     "42009C 01 00000000",
-     RC_OK, RC_OK},
-    {"critical extension",
-     HEADER14 "42000F 01 00000048" OP("0A") EMPTY
-     "420051 01 00000028 42009D 07 00000001 6100000000000000 420026 06 00000008 0000000000000001 "
-     "42009C 01 00000000",
-     RC_OK, RC_CRITICAL_EXTENSION},
+    {"extension that is not critical", HEADER14 EXTENDED("0A", "00"), RC_OK, RC_OK},
+    {"critical extension", HEADER14 EXTENDED("0A", "01"), RC_OK, RC_CRITICAL_EXTENSION},
+    {"extension without its indicator",
+     HEADER14 "42000F 01 00000038" OP("0A") EMPTY
+     "420051 01 00000018 42009D 07 00000001 6100000000000000 42009C 01 00000000",
+     RC_BAD_ORDER, 0},
     {"Get without fields", HEADER14 ITEM("0A"), RC_OK, RC_OK},
 };
 
@@ -159,6 +159,41 @@ START_TEST(one_bad_item_leaves_the_others_whole)
     struct ttlv_limits tight = TTLV_LIMITS_DEFAULT;
     tight.batch_items = 2;
     ck_assert_int_eq(kmip_request_read(&a, in, &tight, &rq), RC_TOO_MANY);
+}
+END_TEST
+
+/* Also the items before it, and those that fail for reasons of their own. */
+START_TEST(critical_extension_rejects_the_entire_message)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 20);
+    struct kmip_request *rq = NULL;
+    struct bytes in = message(&a, "00420078",
+                              "420077 01 00000038" PV("02", "01") COUNT("04") ITEM("0A")
+                                  EXTENDED("0A", "00") ITEM("18") EXTENDED("0A", "01"));
+    ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_OK);
+    ck_assert_uint_eq(rq->count, 4);
+    for (size_t i = 0; i < rq->count; i++) {
+        ck_assert_int_eq(rq->item_rc[i], RC_CRITICAL_EXTENSION);
+        ck_assert_ptr_null(rq->items[i].payload);
+        ck_assert_uint_eq(rq->items[i].operation, i == 2 ? KMIP_OP_QUERY : KMIP_OP_GET);
+    }
+}
+END_TEST
+
+START_TEST(critical_extension_rejects_a_response)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 22);
+    AUTO_BUF b = BUF_EMPTY;
+    uint32_t operations[2] = {KMIP_OP_ACTIVATE, KMIP_OP_ACTIVATE};
+    struct fill f = {&a, V1_4, 7, 1, 0};
+    struct kmip_response *rs = fill_response(&f, operations, 2), *back = NULL;
+    rs->items[1].extensions.items[0].critical = KMIP_NUMBER(1);
+    ck_assert_int_eq(kmip_response_write(&b, rs), RC_OK);
+    ck_assert_int_eq(kmip_response_read(&a, buf_view(&b), NULL, &back), RC_OK);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(back->item_rc[i], RC_CRITICAL_EXTENSION);
+        ck_assert_ptr_null(back->items[i].payload);
+    }
 }
 END_TEST
 
@@ -248,6 +283,8 @@ TCase *message_tests(void)
     tcase_add_loop_test(tc, messages_are_taken_as_the_table_says, 0, COUNT_OF(messages));
     tcase_add_test(tc, refused_version_is_told);
     tcase_add_test(tc, one_bad_item_leaves_the_others_whole);
+    tcase_add_test(tc, critical_extension_rejects_the_entire_message);
+    tcase_add_test(tc, critical_extension_rejects_a_response);
     tcase_add_loop_test(tc, every_cut_and_flip_is_survived, 0, KMIP_VERSION_COUNT);
     tcase_add_loop_test(tc, memory_that_ends_is_an_error_at_every_step, 0, 2);
     tcase_add_test(tc, writer_needs_a_known_version_and_leaves_nothing_behind);

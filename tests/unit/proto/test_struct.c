@@ -187,6 +187,41 @@ START_TEST(order_and_multiplicity_are_strict)
 }
 END_TEST
 
+/* What one version asks for and the next one does not, or never asked for. */
+static const struct {
+    const char *why;
+    int id;
+    uint16_t version;
+    const char *hex; /* the fields inside */
+    rc_t want;
+} requests[] = {
+#define DATA_A "4200C2 08 00000001 6100000000000000"
+    {"MAC names no parameters in 1.2 (4.33)", KMIP_S_mac_request, V1_2, DATA_A, RC_OK},
+    {"MAC without data in 1.2", KMIP_S_mac_request, V1_2, "", RC_BAD_ORDER},
+    {"Hash without parameters in 1.2", KMIP_S_hash_request, V1_2, DATA_A, RC_BAD_ORDER},
+    {"Re-certify without a request in 1.0", KMIP_S_recertify_request, V1_0, "", RC_BAD_ORDER},
+    {"Re-certify without a request in 1.1", KMIP_S_recertify_request, V1_1, "", RC_OK},
+    {"Locate without attributes in 1.4", KMIP_S_locate_request, V1_4, "", RC_OK},
+    {"Locate without attributes in 2.0", KMIP_S_locate_request, V2_0, "", RC_BAD_ORDER},
+#undef DATA_A
+};
+
+START_TEST(requests_need_what_their_version_says)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 20);
+    struct kmip_context cx = {&a, requests[_i].version, NULL};
+    struct node *top = node_structure(&a, KMIP_TAG_REQUEST_PAYLOAD), *n = NULL;
+    struct bytes in = unhex(&a, requests[_i].hex);
+    void *out = NULL;
+    if (in.len) {
+        ck_assert_int_eq(ttlv_read(&a, in, NULL, &n), RC_OK);
+        node_append(top, n);
+    }
+    rc_t rc = kmip_struct_read(&cx, requests[_i].id, top, &out);
+    ck_assert_msg(rc == requests[_i].want, "%s: %s", requests[_i].why, rc_name(rc));
+}
+END_TEST
+
 START_TEST(objects_map_to_tags_and_back)
 {
     size_t count;
@@ -256,6 +291,7 @@ TCase *struct_tests(void)
     tcase_add_loop_test(tc, nothing_newer_reaches_an_older_version, 0, KMIP_VERSION_COUNT);
     tcase_add_test(tc, every_operation_has_payloads);
     tcase_add_test(tc, order_and_multiplicity_are_strict);
+    tcase_add_loop_test(tc, requests_need_what_their_version_says, 0, COUNT_OF(requests));
     tcase_add_test(tc, objects_map_to_tags_and_back);
     tcase_add_test(tc, writer_refuses_what_cannot_be_said);
     return tc;
