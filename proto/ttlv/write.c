@@ -1,7 +1,10 @@
 /*
- * The writer of binary TTLV: header, value, zero padding to 8 bytes.
+ * The writer of binary TTLV: header, value, zero padding to 8 bytes. As strict as the reader: what
+ * it would refuse is not written.
  */
 #include "proto/ttlv/write.h"
+
+#include "proto/ttlv/read.h"
 
 static rc_t header(struct buf *out, uint32_t tag, uint8_t type, uint32_t len)
 {
@@ -78,8 +81,12 @@ rc_t ttlv_write_bytes(struct buf *out, uint32_t tag, uint8_t type, struct bytes 
     static const uint8_t zeros[8];
     if (value.len > UINT32_MAX)
         return RC_TOO_LARGE;
+    if (type != TTLV_TEXT_STRING && type != TTLV_BYTE_STRING && type != TTLV_BIG_INTEGER)
+        return RC_BAD_TYPE;
     if (type == TTLV_BIG_INTEGER && (value.len == 0 || value.len % 8 != 0))
         return RC_BAD_LENGTH;
+    if (type == TTLV_TEXT_STRING && !utf8_valid(value))
+        return RC_BAD_UTF8;
     TRY(buf_reserve(out, value.len + 16)); /* one growth: a secret is moved once at most */
     TRY(header(out, tag, type, (uint32_t)value.len));
     TRY(buf_add_bytes(out, value));

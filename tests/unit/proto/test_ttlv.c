@@ -214,7 +214,31 @@ START_TEST(every_type_goes_round)
     ck_assert_int_eq(ttlv_read(&a, buf_view(&b), NULL, &out), RC_OK);
     ck_assert(node_equal(in, out));
     ck_assert(node_equal(in, node_copy(&a, in)));
-    ck_assert_int_eq(ttlv_write_bytes(&b, 1, TTLV_BIG_INTEGER, bytes_str("1")), RC_BAD_LENGTH);
+}
+END_TEST
+
+START_TEST(writer_says_nothing_that_the_reader_refuses)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 20);
+    AUTO_BUF b = BUF_EMPTY;
+    struct node odd = {.tag = 0x420001, .type = 12};
+    ck_assert_int_eq(ttlv_write_bytes(&b, 0x420001, TTLV_BIG_INTEGER, bytes_str("1")),
+                     RC_BAD_LENGTH);
+    ck_assert_int_eq(ttlv_write_bytes(&b, 0x420001, TTLV_BIG_INTEGER, BYTES_NONE), RC_BAD_LENGTH);
+    ck_assert_int_eq(ttlv_write_bytes(&b, 0x420001, TTLV_INTEGER, bytes_str("1234")), RC_BAD_TYPE);
+    ck_assert_int_eq(ttlv_write_node(&b, 0, &odd), RC_BAD_TYPE);
+    ck_assert_int_eq(ttlv_write_bytes(&b, 0x420001, TTLV_TEXT_STRING, bytes_str("\xC0\xAF")),
+                     RC_BAD_UTF8);
+    ck_assert_int_eq(ttlv_write_bytes(&b, 0x420001, TTLV_TEXT_STRING, bytes_of("a\0b", 3)),
+                     RC_BAD_UTF8);
+    ck_assert_uint_eq(b.len, 0);
+    struct node *deep = node_structure(&a, 0x420001);
+    node_append(deep, node_text(&a, 0x420002, bytes_str("\x80")));
+    ck_assert_int_eq(ttlv_write_node(&b, 0, deep), RC_BAD_UTF8);
+    buf_clear(&b);
+    ck_assert_int_eq(ttlv_write_bytes(&b, 0x420001, TTLV_BYTE_STRING, bytes_str("\xC0\xAF")),
+                     RC_OK);
+    ck_assert_uint_eq(b.len, 16);
 }
 END_TEST
 
@@ -272,6 +296,7 @@ TCase *ttlv_tests(void)
     tcase_add_test(tc, count_size_and_text_have_limits);
     tcase_add_test(tc, memory_has_a_cap);
     tcase_add_test(tc, every_type_goes_round);
+    tcase_add_test(tc, writer_says_nothing_that_the_reader_refuses);
     tcase_add_test(tc, nodes_differ_by_any_value);
     tcase_add_test(tc, print_shows_no_content);
     return tc;
