@@ -16,7 +16,8 @@ enum { ATTR_INDEX_MAX = 1 << 16 }; /* more instances than any limit lets an obje
 
 /* Appends the text of the list to `out` ("{}" for none). Attributes keep their order by name.
  * Instances without an index (-1) come after those before them; indexes must grow, and end below
- * ATTR_INDEX_MAX. RC_BAD_VALUE for what has no JSON form. */
+ * ATTR_INDEX_MAX. RC_BAD_VALUE for what has no JSON form, or nests deeper than
+ * attr_json_read() takes. */
 rc_t attr_json_write(const struct kmip_attributes *list, struct buf *out);
 /* Reads it back into the arena (nothing of `json` is kept): several-instance attributes with their
  * indexes. Empty input gives an empty list.

@@ -6,6 +6,9 @@
 
 #include "proto/kmip/struct_parts.h"
 
+/* Levels of one value, itself counted: what a request can nest at the widest setting (64) fits. */
+enum { ATTR_JSON_LEVELS = 64 };
+
 #define AUTO_JSON __attribute__((cleanup(attr_json_drop))) json_t *
 
 static inline void attr_json_drop(json_t **j)

@@ -6,8 +6,6 @@
 
 #include "proto/kmip/attr_json_parts.h"
 
-enum { JSON_DEPTH = 40 };
-
 static rc_t from_json(struct arena *a, const json_t *j, uint32_t tag, uint8_t type,
                       struct node **out, int depth);
 
@@ -135,7 +133,7 @@ static rc_t from_typed(struct arena *a, const json_t *j, uint32_t tag, struct no
     if (!json_is_string(json_object_get(j, "type")) ||
         !kmip_type_by_name(json_text(json_object_get(j, "type")), &type))
         return RC_INTEGRITY;
-    return from_json(a, json_object_get(j, "value"), tag, type, out, depth + 1);
+    return from_json(a, json_object_get(j, "value"), tag, type, out, depth);
 }
 
 static rc_t from_structure(struct arena *a, const json_t *j, uint32_t tag, struct node **out,
@@ -148,7 +146,7 @@ static rc_t from_structure(struct arena *a, const json_t *j, uint32_t tag, struc
         return RC_NO_MEMORY;
     for (size_t i = 0; i < json_array_size(j); i++) {
         struct node *child = NULL;
-        TRY(from_typed(a, json_array_get(j, i), 0, &child, depth));
+        TRY(from_typed(a, json_array_get(j, i), 0, &child, depth + 1));
         TRY(node_append(n, child));
     }
     *out = n;
@@ -184,7 +182,7 @@ static rc_t from_short(struct arena *a, const json_t *j, uint32_t tag, int id, s
 static rc_t from_json(struct arena *a, const json_t *j, uint32_t tag, uint8_t type,
                       struct node **out, int depth)
 {
-    if (!j || depth > JSON_DEPTH)
+    if (!j || depth > ATTR_JSON_LEVELS)
         return RC_INTEGRITY;
     if (type == TTLV_STRUCTURE)
         return from_structure(a, j, tag, out, depth);

@@ -191,11 +191,25 @@ other:
     return NULL;
 }
 
+/* What is written must be readable again: an object whose attributes are not is lost. */
+static bool too_deep(const struct node *n, int levels)
+{
+    if (levels == 0)
+        return true;
+    if (n->type == TTLV_STRUCTURE)
+        for (const struct node *c = n->first; c; c = c->next)
+            if (too_deep(c, levels - 1))
+                return true;
+    return false;
+}
+
 /* One instance: bare where the table tells the type, else {"type":..,"value":..}. */
 static json_t *instance(const struct kmip_attribute *attr)
 {
     const struct node *n = attr->value;
     const struct kmip_attr_info *info = kmip_attr_info(attr->tag);
+    if (too_deep(n, ATTR_JSON_LEVELS))
+        return NULL;
     if (!info || n->type != info->type)
         return to_json(n, KMIP_TAG_ATTRIBUTE_VALUE, true);
     if (n->type == TTLV_STRUCTURE) {

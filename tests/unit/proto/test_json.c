@@ -3,6 +3,7 @@
 #include "tests/unit/proto/proto_tests.h"
 
 #include "proto/kmip/attr_json.h"
+#include "proto/kmip/attr_json_parts.h"
 #include "tests/support/kmip_fill.h"
 
 static const char *const foreign[] = {
@@ -76,13 +77,39 @@ START_TEST(deep_text_is_refused)
     AUTO_BUF b = BUF_EMPTY;
     struct kmip_attributes list;
     buf_add_str(&b, "{\"x-n\":[");
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < ATTR_JSON_LEVELS + 1; i++)
         buf_add_str(&b, i ? "{\"tag\":5505025,\"type\":\"Structure\",\"value\":["
                           : "{\"type\":\"Structure\",\"value\":[");
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < ATTR_JSON_LEVELS + 1; i++)
         buf_add_str(&b, "]}");
     buf_add_str(&b, "]}");
     ck_assert_int_eq(attr_json_read(&a, buf_view(&b), &list), RC_INTEGRITY);
+}
+END_TEST
+
+/* The deepest value that is stored can be read again; a deeper one is not stored. */
+START_TEST(depth_is_the_same_both_ways)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 22);
+    AUTO_BUF b = BUF_EMPTY;
+    struct kmip_attributes list = {0}, back;
+    struct node *deep = node_boolean(&a, 0x540001, true);
+    for (int i = 1; i < ATTR_JSON_LEVELS; i++) {
+        struct node *outer = node_structure(&a, 0x540001);
+        node_append(outer, deep);
+        deep = outer;
+    }
+    kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("n"), deep);
+    ck_assert_int_eq(attr_json_write(&list, &b), RC_OK);
+    ck_assert_int_eq(attr_json_read(&a, buf_view(&b), &back), RC_OK);
+    ck_assert(node_equal(deep, back.items[0].value));
+    struct node *outer = node_structure(&a, 0x540001);
+    deep->tag = 0x540001;
+    node_append(outer, deep);
+    list = (struct kmip_attributes){0};
+    kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("n"), outer);
+    ck_assert_int_eq(attr_json_write(&list, &b), RC_BAD_VALUE);
+    ck_assert_int_eq(attr_json_value(outer, &b), RC_BAD_VALUE);
 }
 END_TEST
 
@@ -265,6 +292,7 @@ TCase *json_tests(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, foreign_text_is_refused, 0, COUNT_OF(foreign));
     tcase_add_test(tc, deep_text_is_refused);
+    tcase_add_test(tc, depth_is_the_same_both_ways);
     tcase_add_test(tc, people_can_read_it);
     tcase_add_loop_test(tc, dates_keep_their_second, 0, COUNT_OF(dates));
     tcase_add_loop_test(tc, any_list_comes_back_whole, 0, KMIP_VERSION_COUNT);
