@@ -87,6 +87,24 @@ static void block_free(struct arena *a, struct arena_block *b)
     free(b);
 }
 
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){a->blocks, a->blocks ? a->blocks->used : 0};
+}
+
+void arena_back(struct arena *a, struct arena_mark mark)
+{
+    while (a->blocks && a->blocks != mark.block) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->next;
+        block_free(a, b);
+    }
+    if (a->blocks) {
+        wipe(a->blocks->data + mark.used, a->blocks->used - mark.used);
+        a->blocks->used = mark.used;
+    }
+}
+
 void arena_reset(struct arena *a)
 {
     while (a->blocks && (a->blocks->next || a->blocks->room > BLOCK_BYTES)) {
@@ -102,9 +120,5 @@ void arena_reset(struct arena *a)
 
 void arena_free(struct arena *a)
 {
-    while (a->blocks) {
-        struct arena_block *b = a->blocks;
-        a->blocks = b->next;
-        block_free(a, b);
-    }
+    arena_back(a, (struct arena_mark){NULL, 0});
 }

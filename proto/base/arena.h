@@ -25,6 +25,14 @@ void *arena_array(struct arena *a, size_t count, size_t each);
 struct bytes arena_copy(struct arena *a, struct bytes from);
 /* A formatted C string, or NULL. */
 char *arena_fmt(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Where the arena stands; good until it goes back before that, is reset or freed. */
+struct arena_mark {
+    struct arena_block *block;
+    size_t used;
+};
+struct arena_mark arena_mark(const struct arena *a);
+/* Wipes all that was given out since the mark, and frees the blocks that were added. */
+void arena_back(struct arena *a, struct arena_mark mark);
 /* Wipes all and keeps one block for reuse. */
 void arena_reset(struct arena *a);
 /* Wipes and frees all. The arena can be used again. */

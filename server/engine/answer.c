@@ -14,8 +14,8 @@ static rc_t header_of(struct engine_request *rq, size_t count, struct kmip_respo
                                               KMIP_NUMBER(rq->version & 0xFF)};
     const struct kmip_request_header *asked = rq->message ? rq->message->header : NULL;
     const uint8_t *tag = rq->engine->tag;
-    char *correlation = arena_fmt(&rq->run, "%02X%02X%02X%02X-%llu", tag[0], tag[1], tag[2], tag[3],
-                                  (unsigned long long)rq->number);
+    char *correlation = arena_fmt(&rq->memory, "%02X%02X%02X%02X-%llu", tag[0], tag[1], tag[2],
+                                  tag[3], (unsigned long long)rq->number);
     if (!correlation)
         return RC_NO_MEMORY;
     /* KMIP 2.1, 9.10 has it optional, and PyKMIP cannot read it: given to who sent one's own value.
@@ -36,7 +36,7 @@ static rc_t write_header(struct engine_request *rq, size_t count, struct buf *ou
     struct kmip_response_header head;
     struct kmip_protocol_version version;
     TRY(header_of(rq, count, &head, &version));
-    struct kmip_context cx = {.arena = &rq->run, .version = rq->version};
+    struct kmip_context cx = {.arena = &rq->memory, .version = rq->version};
     return kmip_struct_write(out, &cx, KMIP_S_response_header, KMIP_TAG_RESPONSE_HEADER, &head);
 }
 

@@ -29,8 +29,9 @@ static rc_t common_event(struct engine_request *rq, struct audit_event *ev)
     const struct session *s = rq->session;
     const struct kmip_request_header *h = rq->message ? rq->message->header : NULL;
     uint16_t asked = rq->message && rq->message->version ? rq->message->version : rq->version;
-    char *protocol = arena_fmt(&rq->run, "%u.%u", asked >> 8, asked & 0xFFu);
-    struct bytes name = arena_copy(&rq->run, bytes_str(s->client_name)); /* may change at a login */
+    char *protocol = arena_fmt(&rq->memory, "%u.%u", asked >> 8, asked & 0xFFu);
+    struct bytes name =
+        arena_copy(&rq->memory, bytes_str(s->client_name)); /* may change at a login */
     if (!protocol || (s->client_name && !name.data))
         return RC_NO_MEMORY;
     *ev = (struct audit_event){
@@ -52,7 +53,7 @@ static rc_t events_of(struct engine_request *rq, struct db_unit *unit)
     struct audit_event common;
     TRY(common_event(rq, &common));
     size_t count = rq->result_count ? rq->result_count : 1;
-    unit->events = ARENA_ARRAY(&rq->run, count, struct audit_event);
+    unit->events = ARENA_ARRAY(&rq->memory, count, struct audit_event);
     if (!unit->events)
         return RC_NO_MEMORY;
     unit->event_count = count;
@@ -182,7 +183,7 @@ void request_commit(struct engine_request *rq)
     if (rq->message_rc != RC_OK)
         rc = answer_refusal(rq, rq->message_rc);
     if (rc == RC_OK)
-        rc = overlay_unit(&rq->overlay, &rq->run, unit);
+        rc = overlay_unit(&rq->overlay, &rq->memory, unit);
     if (rc == RC_OK)
         rc = events_of(rq, unit);
     if (rc != RC_OK) {

@@ -102,6 +102,7 @@ static void again_on_identity(struct db_load *load, rc_t rc)
 
 rc_t login_again(struct engine_request *rq)
 {
+    arena_back(&rq->memory, rq->decoded); /* the run that was lost */
     rq->load = (struct db_load){
         .kind = DB_LOAD_IDENTITY, .arena = &rq->memory, .done = again_on_identity, .arg = rq};
     ask(&rq->load.identity, rq->session);

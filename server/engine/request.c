@@ -138,7 +138,6 @@ void request_drop(struct engine_request *rq)
     session_drop(rq->session);
     buf_free(&rq->input);
     buf_free(&rq->body);
-    arena_free(&rq->run);
     arena_free(&rq->memory);
     wipe(rq, sizeof *rq); /* vault replies view key bytes, and small ones lie in here */
     free(rq);
@@ -187,7 +186,7 @@ static uint16_t nearest_version(uint16_t asked)
  * option (items always run in order). A Unique Batch Item ID is given back; a client that leaves it
  * out of a batch is served all the same, for the answers come in the order of the items.
  */
-static rc_t decode(struct engine_request *rq)
+static void decode(struct engine_request *rq)
 {
     const struct engine_limits *lim = &rq->engine->limits;
     struct ttlv_limits limits = TTLV_LIMITS_DEFAULT;
@@ -197,13 +196,15 @@ static rc_t decode(struct engine_request *rq)
     limits.batch_items = lim->batch_items;
     limits.attributes = lim->attributes;
     limits.name = lim->name_bytes;
+    if (lim->request_bytes / 16 > limits.items) /* of 16 bytes are most of the smallest items */
+        limits.items = (uint32_t)(lim->request_bytes / 16);
     rq->message_rc = kmip_request_read(&rq->memory, buf_view(&rq->input), &limits, &rq->message);
     const struct kmip_request *m = rq->message;
     rq->version = nearest_version(m && m->version ? m->version : V1_0);
     rq->answer_max = lim->response_bytes;
     rq->on_error = KMIP_BATCH_STOP;
     if (rq->message_rc != RC_OK || !m || !m->header)
-        return RC_OK;
+        return;
     const struct kmip_request_header *h = m->header;
     if (h->maximum_response_size.set && h->maximum_response_size.value > 0 &&
         (uint64_t)h->maximum_response_size.value < rq->answer_max)
@@ -214,7 +215,21 @@ static rc_t decode(struct engine_request *rq)
      */
     if (h->asynchronous_indicator == KMIP_ASYNCHRONOUS_INDICATOR_MANDATORY)
         rq->refusal = RC_FEATURE;
-    rq->name_taken = ARENA_ARRAY(&rq->memory, m->count + 1, bool);
+}
+
+/*
+ * All memory of a request is one arena. Reading may take half of it, so that a message that needs
+ * more can still be refused and audited; behind the mark lies what a run makes, and a rerun drops.
+ */
+static rc_t take_in(struct engine_request *rq)
+{
+    size_t memory = rq->engine->limits.request_memory;
+    rq->memory = ARENA_OF(memory / 2);
+    decode(rq);
+    rq->memory.cap = memory;
+    size_t count = rq->message_rc == RC_OK ? rq->message->count : 0;
+    rq->name_taken = ARENA_ARRAY(&rq->memory, count + 1, bool);
+    rq->decoded = arena_mark(&rq->memory);
     return rq->name_taken ? RC_OK : RC_NO_MEMORY;
 }
 
@@ -235,8 +250,6 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
     rq->done = done;
     rq->arg = arg;
     buf_take(&rq->input, request);
-    rq->memory = ARENA_OF(e->limits.request_memory);
-    rq->run = ARENA_OF(e->limits.request_memory);
     rq->arrived_us = clock_monotonic_us();
     rq->number = ++e->sequence;
     rq->next = e->requests;
@@ -245,7 +258,7 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
     e->requests = rq;
     e->stats.requests++;
     bool busy = e->stats.pending++ >= e->limits.queue;
-    if (decode(rq) != RC_OK) {
+    if (take_in(rq) != RC_OK) {
         request_abort(rq);
         return rq;
     }

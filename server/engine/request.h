@@ -49,7 +49,8 @@ struct engine_request {
     void *arg;
 
     struct buf input;    /* the message; wiped with the request */
-    struct arena memory; /* what is decoded from it */
+    struct arena memory; /* all of the request: what is decoded, then what the run makes of it */
+    struct arena_mark decoded; /* where the run's part begins */
     struct kmip_request *message;
     rc_t message_rc;    /* not RC_OK: the message as a whole is refused */
     uint16_t version;   /* of the answer */
@@ -61,7 +62,6 @@ struct engine_request {
     bool *name_taken;   /* by item: an earlier run lost on a name of its object */
 
     /* one run, from the first item; dropped and begun anew after a lost race */
-    struct arena run;
     unsigned runs;
     rc_t refusal; /* not RC_OK: every item fails with it, nothing is done */
     bool close;   /* close the connection after the answer */

@@ -81,7 +81,7 @@ static rc_t finish_item(struct engine_request *rq)
             return it->changes[i].names ? RC_NAME_USED : RC_NAME_TAKEN;
     TRY(answer_success(rq, rq->at, it->response));
     for (size_t i = 0; i < it->change_count; i++)
-        TRY(overlay_apply(&rq->overlay, &rq->run, rq->at, &it->changes[i], rq->loaded_version));
+        TRY(overlay_apply(&rq->overlay, &rq->memory, rq->at, &it->changes[i], rq->loaded_version));
     return keep_ids(rq);
 }
 
@@ -122,7 +122,7 @@ static void send_calls(struct engine_request *rq)
     rq->calls_out = 1; /* ours, so that nothing ends before all are out */
     for (unsigned i = 0; i < it->call_count; i++) {
         rq->slots[i] = (struct call_slot){rq, i};
-        rc_t rc = e->vault ? vault_client_call(e->vault, &it->calls[i], &rq->run, run_on_vault,
+        rc_t rc = e->vault ? vault_client_call(e->vault, &it->calls[i], &rq->memory, run_on_vault,
                                                &rq->slots[i])
                            : RC_UNAVAILABLE;
         if (rc != RC_OK) {
@@ -176,7 +176,7 @@ static size_t without(struct uid *uids, size_t count, const struct uid *uid)
 static rc_t merge_overlay(struct engine_request *rq, const struct db_locate *found)
 {
     struct op_item *it = &rq->item;
-    struct uid *uids = ARENA_ARRAY(&rq->run, found->count + rq->overlay.count + 1, struct uid);
+    struct uid *uids = ARENA_ARRAY(&rq->memory, found->count + rq->overlay.count + 1, struct uid);
     if (!uids)
         return RC_NO_MEMORY;
     size_t count = found->count;
@@ -189,7 +189,7 @@ static rc_t merge_overlay(struct engine_request *rq, const struct db_locate *fou
         count = without(uids, count, &o->control.uid);
         total -= before - count;
         bool match = false;
-        TRY(filter_match(&rq->run, &it->filter, o, &match));
+        TRY(filter_match(&rq->memory, &it->filter, o, &match));
         if (match && policy_decide(&rq->who, PERMIT_SEE, o) == RC_OK) {
             insert_sorted(uids, &count, &o->control.uid);
             total++;
@@ -226,7 +226,7 @@ static rc_t take_object(struct engine_request *rq, const struct object *object)
     TRY(policy_decide(&rq->who, rq->op->permission, object));
     it->object = object;
     if (rq->loaded_version)
-        TRY(overlay_read(&rq->overlay, &rq->run, &it->uid, rq->loaded_version));
+        TRY(overlay_read(&rq->overlay, &rq->memory, &it->uid, rq->loaded_version));
     return RC_OK;
 }
 
@@ -246,7 +246,7 @@ static void run_on_load(struct db_load *load, rc_t rc)
 
 static void start_load(struct engine_request *rq)
 {
-    rq->load.arena = &rq->run;
+    rq->load.arena = &rq->memory;
     rq->load.done = run_on_load;
     rq->load.arg = rq;
     request_hold(rq);
@@ -327,7 +327,7 @@ static rc_t open_item(struct engine_request *rq)
     const struct kmip_request_item *asked = &rq->message->items[rq->at];
     struct op_item *it = &rq->item;
     *it = (struct op_item){
-        .arena = &rq->run,
+        .arena = &rq->memory,
         .version = rq->version,
         .who = &rq->who,
         .limits = &rq->op_limits,
@@ -386,7 +386,7 @@ static void go_on(struct engine_request *rq)
 /* Forgets an earlier run, its answers wiped. */
 static rc_t begin_run(struct engine_request *rq)
 {
-    arena_reset(&rq->run);
+    arena_back(&rq->memory, rq->decoded);
     size_t count = rq->message ? rq->message->count : 0;
     const struct session *s = rq->session;
     const struct engine_limits *lim = &rq->engine->limits;
@@ -398,8 +398,8 @@ static rc_t begin_run(struct engine_request *rq)
     rq->overlay = (struct overlay){0};
     rq->at = 0;
     rq->result_count = 0;
-    rq->results = ARENA_ARRAY(&rq->run, count + 1, struct item_result);
-    rq->ids.all = ARENA_ARRAY(&rq->run, count + 1, struct uid);
+    rq->results = ARENA_ARRAY(&rq->memory, count + 1, struct item_result);
+    rq->ids.all = ARENA_ARRAY(&rq->memory, count + 1, struct uid);
     if (!rq->results || !rq->ids.all)
         return RC_NO_MEMORY;
     return answer_begin(rq);

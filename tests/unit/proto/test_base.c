@@ -27,6 +27,36 @@ START_TEST(arena_gives_zeroed_aligned_memory_after_a_reset)
 }
 END_TEST
 
+START_TEST(arena_goes_back_to_a_mark)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 20);
+    struct arena_mark empty = arena_mark(&a);
+    unsigned char *kept = arena_alloc(&a, 100);
+    memset(kept, 0xAA, 100);
+    struct arena_mark mark = arena_mark(&a);
+    size_t used = a.used;
+    for (int round = 0; round < 2; round++) {
+        unsigned char *near = arena_alloc(&a, 100);
+        memset(near, 0xBB, 100);
+        for (int i = 0; i < 20; i++)
+            memset(arena_alloc(&a, 4000), 0xCC, 4000);
+        ck_assert_uint_gt(a.used, used);
+        arena_back(&a, mark);
+        ck_assert_uint_eq(a.used, used);
+        for (int i = 0; i < 100;
+             i++) { /* still in the first block: wiped, and the next to go out */
+            ck_assert_uint_eq(kept[i], 0xAA);
+            ck_assert_uint_eq(near[i], 0);
+        }
+        ck_assert_ptr_eq(arena_alloc(&a, 100), near);
+        arena_back(&a, mark);
+    }
+    arena_back(&a, empty);
+    ck_assert_uint_eq(a.used, 0);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 100));
+}
+END_TEST
+
 START_TEST(buffer_grows_drops_and_cuts)
 {
     AUTO_BUF b = BUF_EMPTY, other = BUF_EMPTY;
@@ -67,6 +97,7 @@ TCase *base_tests(void)
     TCase *tc = tcase_create("base");
     tcase_add_test(tc, arena_stops_at_its_cap);
     tcase_add_test(tc, arena_gives_zeroed_aligned_memory_after_a_reset);
+    tcase_add_test(tc, arena_goes_back_to_a_mark);
     tcase_add_test(tc, buffer_grows_drops_and_cuts);
     tcase_add_test(tc, each_result_has_name_text_and_reason);
     return tc;
