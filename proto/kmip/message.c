@@ -26,6 +26,26 @@ static rc_t read_version(struct arena *a, const struct node *header, uint16_t *v
     return kmip_version_known(*version) ? RC_OK : RC_BAD_VERSION;
 }
 
+/*
+ * The version of a message that cannot be read, so that its refusal can be said in it: in a sound
+ * header the Protocol Version stands at a fixed place. 0 if it does not; takes no memory.
+ */
+static uint16_t glimpse_version(struct bytes in)
+{
+    static const uint8_t major[] =
+        "\x42\x00\x69\x01\x00\x00\x00\x20\x42\x00\x6A\x02\x00\x00\x00\x04";
+    static const uint8_t minor[] = "\x42\x00\x6B\x02\x00\x00\x00\x04";
+    enum { AT = 16, MAJOR = AT + sizeof major - 1, MINOR = MAJOR + 8 + sizeof minor - 1 };
+    if (in.len < MINOR + 4 ||
+        load_be32(in.data + 8) != (KMIP_TAG_REQUEST_HEADER << 8 | TTLV_STRUCTURE) ||
+        memcmp(in.data + AT, major, sizeof major - 1) != 0 ||
+        memcmp(in.data + MAJOR + 8, minor, sizeof minor - 1) != 0)
+        return 0;
+    struct kmip_protocol_version pv = {KMIP_NUMBER(load_be32(in.data + MAJOR)),
+                                       KMIP_NUMBER(load_be32(in.data + MINOR))};
+    return kmip_version_of(&pv);
+}
+
 /* No extension is known here, so one that is critical is not understood. */
 static rc_t extensions_check(const struct kmip_message_extension *items, size_t count)
 {
@@ -112,6 +132,7 @@ rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limit
     const struct node *header;
     size_t count;
     void *read = NULL;
+    rq->version = glimpse_version(in);
     TRY(ttlv_read(a, in, limits, &top));
     TRY(open_message(top, KMIP_TAG_REQUEST_MESSAGE, KMIP_TAG_REQUEST_HEADER, &header, &count));
     TRY(read_version(a, header, &rq->version));

@@ -14,7 +14,8 @@
  * payload is struct kmip_get_request * and so on, by operation (operations.def).
  */
 struct kmip_request {
-    uint16_t version;                   /* from the header, also when it is not supported */
+    uint16_t
+        version; /* from the header, also when it is not supported or what follows is damaged */
     struct kmip_request_header *header; /* NULL if it could not be read */
     size_t count;
     struct kmip_request_item *items;

@@ -39,8 +39,9 @@ START_TEST(damaged)
     struct buf m = message_of(rq);
     m.data[m.len - 1] ^= 1; /* padding */
     struct kmip_response *r = send_raw(&m);
+    ck_assert_uint_eq(r->version, V1_4);
     expect_failed(r, 0, KMIP_REASON_INVALID_MESSAGE);
-    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.0");
+    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.4");
 
     rq = request_new(V1_4, 1);
     create_aes(rq, 0, NULL);
@@ -51,6 +52,64 @@ START_TEST(damaged)
     r = send_raw(&m);
     expect_failed(r, 0, KMIP_REASON_INVALID_MESSAGE);
     ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.4");
+}
+END_TEST
+
+static struct kmip_response *gets(size_t count)
+{
+    static const char missing[] = "0190b6f2-7d1e-7abc-8def-0123456789ab";
+    struct kmip_request *rq = request_new(V2_1, count);
+    rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
+    for (size_t i = 0; i < count; i++)
+        by_uid(rq, i, KMIP_OP_GET, missing);
+    return call(rig.alice, rq);
+}
+
+/* What does not fit into its memory is refused as a whole, by an answer and an audit row. */
+START_TEST(message_larger_than_its_memory)
+{
+    struct engine_limits limits = ENGINE_LIMITS_DEFAULT;
+    limits.request_memory = 1u << 20;
+    limits.batch_items = 4096;
+    rig_limits(limits);
+    struct kmip_response *r = gets(4000);
+    ck_assert_uint_eq(r->count, 1);
+    expect_failed(r, 0, KMIP_REASON_GENERAL_FAILURE);
+    ck_assert(bytes_is(r->items[0].result_message, rc_text(RC_NO_MEMORY)));
+    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:General Failure:2.1");
+    r = gets(300);
+    ck_assert_uint_eq(r->count, 300);
+    expect_failed(r, 299, KMIP_REASON_OBJECT_NOT_FOUND);
+}
+END_TEST
+
+/* Nothing of the message is done, not even what stands before the extension. */
+START_TEST(critical_extension)
+{
+    struct kmip_request *rq = request_new(V2_1, 2);
+    rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
+    create_aes(rq, 0, "never made");
+    create_aes(rq, 1, "nor this");
+    struct kmip_message_extension extension = {
+        .vendor_identification = bytes_str("Acme"),
+        .critical = KMIP_NUMBER(1),
+        .vendor_extension = node_structure(&rig.arena, KMIP_TAG_VENDOR_EXTENSION),
+    };
+    rq->items[1].extensions.items = &extension;
+    rq->items[1].extensions.count = 1;
+    struct kmip_response *r = call(rig.alice, rq);
+    for (size_t i = 0; i < 2; i++)
+        expect_failed(r, i, KMIP_REASON_UNKNOWN_MESSAGE_EXTENSION);
+    rq = request_new(V2_1, 1);
+    locate_name(rq, 0, NULL);
+    r = call(rig.alice, rq);
+    ck_assert_uint_eq(KMIP_PAYLOAD(&r->items[0], locate_response)->unique_identifiers.count, 0);
+    extension.critical = KMIP_NUMBER(0);
+    rq = request_new(V2_1, 1);
+    create_aes(rq, 0, "made");
+    rq->items[0].extensions.items = &extension;
+    rq->items[0].extensions.count = 1;
+    expect_success(call(rig.alice, rq), 0);
 }
 END_TEST
 
@@ -215,6 +274,8 @@ Suite *trouble_suite(void)
     tcase_add_unchecked_fixture(t, rig_once, NULL);
     tcase_add_checked_fixture(t, rig_setup, rig_teardown);
     tcase_add_test(t, damaged);
+    tcase_add_test(t, message_larger_than_its_memory);
+    tcase_add_test(t, critical_extension);
     tcase_add_test(t, versions_not_served);
     tcase_add_test(t, mandatory_asynchronous);
     tcase_add_test(t, correlation_values);

@@ -138,6 +138,23 @@ START_TEST(refused_version_is_told)
         message(&a, "00420078", "420077 01 00000038" PV("03", "07") COUNT("01") ITEM("18"));
     ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_BAD_VERSION);
     ck_assert_uint_eq(rq->version, 0x0307);
+    /* as far as the header is sound, also of what cannot be read */
+    static const struct {
+        const char *inner;
+        uint16_t want;
+    } damaged[] = {
+        {"420077 01 00000038" PV("02", "01") COUNT("01") "42000F 01 00000009", V2_1},
+        {"420077 01 00000038" PV("01", "03") "42000D 02 00000004 0000000100000001", V1_3},
+        {"420077 01 00000038" PV("02", "00"), V2_0},
+        {"420077 01 00000028 420069 01 00000020 42006A 02 00000004 0000000100000000", 0},
+        {"420077 07 00000038" PV("01", "03") "42000D 02 00000004 0000000100000001", 0},
+        {"", 0},
+    };
+    for (int i = 0; i < COUNT_OF(damaged); i++) {
+        ck_assert_int_ne(
+            kmip_request_read(&a, message(&a, "00420078", damaged[i].inner), NULL, &rq), RC_OK);
+        ck_assert_uint_eq(rq->version, damaged[i].want);
+    }
     in = message(&a, "0042007B", HEADER14 ITEM("18"));
     ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_BAD_MESSAGE);
     ck_assert_int_eq(kmip_response_read(&a, in, NULL, &(struct kmip_response *){NULL}),
