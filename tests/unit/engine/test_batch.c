@@ -204,6 +204,68 @@ START_TEST(audit_of_undone)
 }
 END_TEST
 
+static struct node *vendor_structure(struct arena *a)
+{
+    struct node *n = node_structure(a, KMIP_TAG_ATTRIBUTE_VALUE);
+    node_append(n, node_bytes(a, 0x540001, bytes_str("bytes")));
+    node_append(n, node_date_time(a, KMIP_TAG_ARCHIVE_DATE, 1700000000));
+    return n;
+}
+
+/* All attributes of an object, as the version shows them. */
+static const struct kmip_attributes *shown(uint16_t version, const char *uid)
+{
+    struct kmip_request *rq = request_new(version, 1);
+    by_uid(rq, 0, KMIP_OP_GET_ATTRIBUTES, uid);
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_success(r, 0);
+    return &KMIP_PAYLOAD(&r->items[0], get_attributes_response)->attributes;
+}
+
+/* x- and y- attributes of 1.x are the vendors x and y of 2.x; those of other vendors are for 2.x
+ * alone. By whatever version they came, the database keeps them as they are. */
+START_TEST(vendor_attributes_come_back)
+{
+    struct arena *a = &rig.arena;
+    struct bytes x = bytes_str("x"), y = bytes_str("y"), acme = bytes_str("Acme_1.0");
+    bool newer = kmip_versions[_i] >= V2_0;
+    struct kmip_request *rq = request_new(kmip_versions[_i], 1);
+    struct kmip_create_request *in = create_aes(rq, 0, NULL);
+    kmip_attributes_add_vendor(a, &in->attributes, x, bytes_str("Rack 4-b"),
+                               node_text(a, 0, bytes_str("\xC3\xA9")));
+    kmip_attributes_add_vendor(a, &in->attributes, x, bytes_str("Many"), node_integer(a, 0, 1));
+    kmip_attributes_add_vendor(a, &in->attributes, x, bytes_str("Many"), node_integer(a, 0, 2));
+    kmip_attributes_add_vendor(a, &in->attributes, y, bytes_str("Made of"), vendor_structure(a));
+    if (newer)
+        kmip_attributes_add_vendor(a, &in->attributes, acme, bytes_str("n"),
+                                   node_boolean(a, 0, true));
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_success(r, 0);
+    const char *uid = uid_of(r, 0);
+    for (size_t v = 0; v < KMIP_VERSION_COUNT; v++) {
+        const struct kmip_attributes *all = shown(kmip_versions[v], uid);
+        const struct kmip_attribute *at =
+            kmip_attributes_find_vendor(all, x, bytes_str("Rack 4-b"), 0);
+        ck_assert(at && bytes_is(at->value->bytes, "\xC3\xA9"));
+        for (int k = 0; k < 2; k++) {
+            at = kmip_attributes_find_vendor(all, x, bytes_str("Many"), (size_t)k);
+            ck_assert(at && at->value->type == TTLV_INTEGER && at->value->integer == k + 1);
+            ck_assert(kmip_versions[v] >= V2_0 || at->index == (k ? k : -1));
+        }
+        at = kmip_attributes_find_vendor(all, y, bytes_str("Made of"), 0);
+        ck_assert(at && node_equal(at->value, vendor_structure(a)));
+        at = kmip_attributes_find_vendor(all, acme, bytes_str("n"), 0);
+        ck_assert((at != NULL) == (newer && kmip_versions[v] >= V2_0));
+    }
+    rq = request_new(V1_0, 1);
+    struct kmip_locate_request *locate = locate_name(rq, 0, NULL);
+    kmip_attributes_add_vendor(a, &locate->attributes, x, bytes_str("Many"), node_integer(a, 0, 2));
+    r = call(rig.alice, rq);
+    expect_success(r, 0);
+    ck_assert_uint_eq(KMIP_PAYLOAD(&r->items[0], locate_response)->unique_identifiers.count, 1);
+}
+END_TEST
+
 Suite *batch_suite(void)
 {
     Suite *s = suite_create("batch");
@@ -213,6 +275,7 @@ Suite *batch_suite(void)
     tcase_add_checked_fixture(t, rig_setup, rig_teardown);
     tcase_add_loop_test(t, main_job, 0, KMIP_VERSION_COUNT);
     tcase_add_loop_test(t, placeholder, 4, KMIP_VERSION_COUNT);
+    tcase_add_loop_test(t, vendor_attributes_come_back, 0, KMIP_VERSION_COUNT);
     tcase_add_test(t, overlay);
     tcase_add_loop_test(t, on_error, 0, 4);
     tcase_add_test(t, audit_of_items);
