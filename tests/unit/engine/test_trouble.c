@@ -83,6 +83,22 @@ START_TEST(message_larger_than_its_memory)
 }
 END_TEST
 
+/* The count of items is no limit of its own: what the settings allow can be reached. */
+START_TEST(batch_as_large_as_the_settings_allow)
+{
+    struct engine_limits limits = ENGINE_LIMITS_DEFAULT;
+    limits.request_bytes = 4u << 20;
+    limits.batch_items = 16384;
+    rig_limits(limits);
+    struct kmip_request *rq = request_new(V2_1, 16384);
+    for (size_t i = 0; i < rq->count; i++)
+        by_uid(rq, i, KMIP_OP_ARCHIVE, "any");
+    struct kmip_response *r = call(rig.alice, rq);
+    ck_assert_uint_eq(r->count, 1); /* the first one stops the batch */
+    expect_failed(r, 0, KMIP_REASON_OPERATION_NOT_SUPPORTED);
+}
+END_TEST
+
 /* Nothing of the message is done, not even what stands before the extension. */
 START_TEST(critical_extension)
 {
@@ -275,6 +291,7 @@ Suite *trouble_suite(void)
     tcase_add_checked_fixture(t, rig_setup, rig_teardown);
     tcase_add_test(t, damaged);
     tcase_add_test(t, message_larger_than_its_memory);
+    tcase_add_test(t, batch_as_large_as_the_settings_allow);
     tcase_add_test(t, critical_extension);
     tcase_add_test(t, versions_not_served);
     tcase_add_test(t, mandatory_asynchronous);
