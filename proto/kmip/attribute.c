@@ -164,25 +164,6 @@ bool kmip_attribute_same(const struct kmip_attribute *a, const struct kmip_attri
     return a->tag == b->tag && bytes_equal(a->vendor, b->vendor) && bytes_equal(a->name, b->name);
 }
 
-void kmip_attributes_number(struct kmip_attributes *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        struct kmip_attribute *item = &list->items[i];
-        const struct kmip_attr_info *info = kmip_attr_info(item->tag);
-        item->index = -1;
-        if (info && !(info->flags & ATTR_MULTI))
-            continue;
-        /* The nearest earlier instance has the number before this one. */
-        item->index = 0;
-        for (size_t j = i; j-- > 0;) {
-            if (kmip_attribute_same(item, &list->items[j])) {
-                item->index = list->items[j].index + 1;
-                break;
-            }
-        }
-    }
-}
-
 const struct kmip_attribute *kmip_attributes_find(const struct kmip_attributes *list, uint32_t tag,
                                                   size_t n)
 {

@@ -105,9 +105,6 @@ rc_t kmip_attributes_add_text(struct arena *a, struct kmip_attributes *list, uin
                               struct bytes text);
 rc_t kmip_attributes_add_name(struct arena *a, struct kmip_attributes *list, struct bytes value,
                               uint32_t type);
-/* Gives every instance of a multi-instance attribute its Attribute Index (0, 1, ...), as responses
- * of 1.x show them; those of 2.x ignore it. */
-void kmip_attributes_number(struct kmip_attributes *list);
 /* The same attribute: tag, and vendor and name of a vendor attribute. */
 bool kmip_attribute_same(const struct kmip_attribute *a, const struct kmip_attribute *b);
 /* The n-th instance of a tag (from 0), or NULL. */

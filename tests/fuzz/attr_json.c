@@ -18,6 +18,7 @@ int fuzz_attr_json(const uint8_t *data, size_t len)
     PROMISE(bytes_equal(buf_view(&text), buf_view(&second)));
     for (size_t i = 0; i < list.count; i++) {
         PROMISE(list.items[i].tag == again.items[i].tag);
+        PROMISE(list.items[i].index == again.items[i].index);
         PROMISE(node_equal(list.items[i].value, again.items[i].value));
         buf_clear(&second);
         PROMISE(attr_json_value(list.items[i].value, &second) == RC_OK);

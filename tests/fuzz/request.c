@@ -27,7 +27,6 @@ static void look(struct arena *a, const struct kmip_request *rq)
             struct kmip_register_request *p = rq->items[i].payload;
             struct kmip_attributes seen;
             (void)kmip_object_key_block(p->object);
-            kmip_attributes_number(&p->attributes);
             for (size_t k = 0; k < p->attributes.count; k++) {
                 const struct kmip_attribute *attr = &p->attributes.items[k];
                 PROMISE(kmip_attribute_check(attr, rq->version) == RC_OK);

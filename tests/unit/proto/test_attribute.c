@@ -255,25 +255,6 @@ START_TEST(a_version_sees_only_what_it_defines)
 }
 END_TEST
 
-START_TEST(instances_get_their_index)
-{
-    AUTO_ARENA a = ARENA_OF(1 << 20);
-    struct kmip_attributes list = {0};
-    for (int i = 0; i < 3; i++)
-        kmip_attributes_add_text(&a, &list, KMIP_TAG_OBJECT_GROUP, bytes_str("g"));
-    kmip_attributes_add_enum(&a, &list, KMIP_TAG_STATE, KMIP_STATE_ACTIVE);
-    for (int i = 0; i < 2; i++)
-        kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("n"),
-                                   node_integer(&a, 0, i));
-    kmip_attributes_add_vendor(&a, &list, bytes_str("x"), bytes_str("m"), node_integer(&a, 0, 9));
-    kmip_attributes_number(&list);
-    static const int want[] = {0, 1, 2, -1, 0, 1, 0};
-    for (size_t i = 0; i < list.count; i++)
-        ck_assert_int_eq(list.items[i].index, want[i]);
-    ck_assert_int_eq(kmip_attributes_find(&list, KMIP_TAG_OBJECT_GROUP, 2)->index, 2);
-}
-END_TEST
-
 START_TEST(names_and_limits)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20), none = ARENA_OF(0);
@@ -371,7 +352,6 @@ TCase *attribute_tests(void)
     tcase_add_loop_test(tc, attributes_of_2x_are_read_strictly, 0, COUNT_OF(attributes_2x));
     tcase_add_test(tc, both_forms_are_one_in_memory);
     tcase_add_test(tc, a_version_sees_only_what_it_defines);
-    tcase_add_test(tc, instances_get_their_index);
     tcase_add_test(tc, names_and_limits);
     tcase_add_test(tc, template_names_go_round);
     tcase_add_test(tc, references_and_names_without_meaning_are_kept_apart);
