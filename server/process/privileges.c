@@ -43,17 +43,23 @@ static void raise_limit(__rlimit_resource_t what, rlim_t wanted)
     (void)setrlimit(what, &r);
 }
 
-void privileges_prepare(unsigned long memlock, unsigned long nofile)
+void privileges_prepare(unsigned long memlock, unsigned long nofile, const gid_t *admin_gid)
 {
-    gid_t tss;
+    gid_t groups[2];
+    size_t n = 0;
 
     raise_limit(RLIMIT_MEMLOCK, memlock);
     raise_limit(RLIMIT_NOFILE, nofile);
-    if (geteuid() == 0) {
-        /* Without CAP_DAC_OVERRIDE, /dev/tpmrm0 (tss:tss 0660) opens by the group alone. */
-        bool have = privileges_group("tss", &tss) == RC_OK;
-        (void)setgroups(have ? 1 : 0, &tss);
-    }
+    if (geteuid() != 0)
+        return;
+    /* Without CAP_DAC_OVERRIDE, /dev/tpmrm0 (tss:tss 0660) opens by the group alone. */
+    if (privileges_group("tss", &groups[n]) == RC_OK)
+        n++;
+    /* Without CAP_CHOWN (the systemd unit gives none), an owner gives a file to its own groups
+     * only. */
+    if (admin_gid)
+        groups[n++] = *admin_gid;
+    (void)setgroups(n, groups);
 }
 
 rc_t privileges_drop(void)

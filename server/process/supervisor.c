@@ -298,8 +298,9 @@ static rc_t open_all(struct supervisor *s)
 {
     unsigned long nofile = s->config.limits_worker_connections + 256;
 
-    privileges_prepare(s->config.vault_memory_lock_bytes, nofile);
     TRY(find_users(s));
+    privileges_prepare(s->config.vault_memory_lock_bytes, nofile,
+                       s->has_admin_gid ? &s->admin_gid : NULL);
     TRY(files_open_run_dir(s));
     TRY(check_tls_files(s));
     TRY(files_open_listeners(s));
