@@ -5,10 +5,12 @@
 #include "config.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "server/process/supervisor.h"
+#include "server/process/systemd.h"
 
 static void on_hello(struct child *c, struct control_message *m)
 {
@@ -120,6 +122,16 @@ static void on_stats(struct child *c, struct control_message *m)
         child_kill(c, "sent statistics of another length: is it another version?");
 }
 
+static void tell_systemd(const json_t *report)
+{
+    const char *state = json_string_value(json_object_get(report, "state"));
+    const char *what = json_string_value(json_object_get(report, "what"));
+    char text[256];
+
+    snprintf(text, sizeof text, "vault %s: %s", state ? state : "?", what ? what : "");
+    systemd_status(text);
+}
+
 /* Only checked to be JSON: what it says is for the administrator's eye. */
 static void on_vault_status(struct child *c, struct control_message *m)
 {
@@ -128,6 +140,7 @@ static void on_vault_status(struct child *c, struct control_message *m)
     if (!json_is_object(report)) {
         child_kill(c, "sent a status that is no JSON object");
     } else {
+        tell_systemd(report);
         free(c->report);
         c->report = json_dumps(report, JSON_COMPACT);
     }

@@ -33,31 +33,42 @@ static void send_tls(struct supervisor *s, bool all)
             child_send_tls(&s->workers[i]);
 }
 
+static void check_silence_of(struct child *c)
+{
+    if (c->state == CHILD_READY && c->control >= 0 &&
+        clock_monotonic_us() - c->heard_us > (int64_t)SILENT_MS * 1000)
+        child_kill(c, "has not reported for 15 seconds");
+}
+
 static void check_silence(struct supervisor *s)
 {
-    int64_t now = clock_monotonic_us();
-
+    check_silence_of(&s->vault);
     for (unsigned i = 0; i < s->worker_count; i++)
-        if (s->workers[i].state == CHILD_READY && s->workers[i].control >= 0 &&
-            now - s->workers[i].heard_us > (int64_t)SILENT_MS * 1000)
-            child_kill(&s->workers[i], "has not reported for 15 seconds");
+        check_silence_of(&s->workers[i]);
+}
+
+/* What changed on disk since the last look reaches those who use it; TLS files also when `all`. */
+static void look_at_files(struct supervisor *s, bool all)
+{
+    bool tls, node;
+
+    files_poll(s, &tls, &node);
+    if (tls)
+        log_info("tls.changed", "%s", "action=\"sent to all workers\"");
+    send_tls(s, tls || all);
+    if (node && s->vault.pid) {
+        log_info("node_state.changed", "%s", "action=\"vault is started again\"");
+        child_kill(&s->vault, "the node's state file changed");
+    }
 }
 
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
     struct supervisor *s = arg;
     struct timeval t = ms_time(s->config.server_file_poll_ms);
-    bool tls, node;
 
     (void)fd, (void)what;
-    files_poll(s, &tls, &node);
-    if (tls)
-        log_info("tls.changed", "%s", "action=\"sent to all workers\"");
-    send_tls(s, tls);
-    if (node && s->vault.pid) {
-        log_info("node_state.changed", "%s", "action=\"vault is started again\"");
-        child_kill(&s->vault, "the node's state file changed");
-    }
+    look_at_files(s, false);
     check_silence(s);
     evtimer_add(s->poll, &t);
 }
@@ -99,7 +110,8 @@ void supervisor_reload(struct supervisor *s)
 
     if (s->state == SUPERVISOR_DRAINING)
         return;
-    systemd_reloading();
+    if (s->state == SUPERVISOR_SERVING)
+        systemd_reloading();
     if (config_load(s->config_path, &fresh, &problems) != RC_OK) {
         tell_problems(&problems);
         log_error("config.reload", "%s", "result=\"kept the old configuration\"");
@@ -111,9 +123,9 @@ void supervisor_reload(struct supervisor *s)
             log_info("config.reload", "%s", "result=done");
         apply_config(s);
     }
-    files_watch(s);
-    send_tls(s, true);
-    systemd_ready();
+    look_at_files(s, true);
+    if (s->state == SUPERVISOR_SERVING) /* else READY comes when it is true */
+        systemd_ready();
 }
 
 static bool all_workers(const struct supervisor *s, enum child_state state)

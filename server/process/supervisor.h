@@ -20,7 +20,8 @@ enum {
     LISTENERS_MAX = CONTROL_FDS_MAX,
     ADMINS_MAX = 8,       /* control socket peers at a time */
     START_MS = 30000,     /* spawn to READY */
-    SILENT_MS = 15000,    /* a worker reports every second; silent for this long, it hangs */
+    SILENT_MS = 15000,    /* a worker reports every second, the vault every five; silent for this
+                             long, it hangs */
     STEADY_MS = 1000,     /* a child that lived this long and was ready restarts at once again */
     VAULT_STOP_MS = 3000, /* for the vault to end after the workers */
 };
@@ -69,7 +70,6 @@ struct supervisor {
     char libexec_dir[512];
     enum supervisor_state state;
     int64_t started_us;
-    bool failed; /* exit status */
     uid_t worker_uid, vault_uid;
     gid_t worker_gid, vault_gid;
     bool switch_users; /* we are root */

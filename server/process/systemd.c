@@ -75,9 +75,16 @@ void systemd_watchdog(void)
 
 void systemd_status(const char *status)
 {
+    static char said[256];
     char text[256];
 
     snprintf(text, sizeof text, "STATUS=%s", status);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ') /* a line of its own would be another message */
+            *p = '?';
+    if (!strcmp(text, said))
+        return;
+    memcpy(said, text, sizeof said);
     tell(text);
 }
 

@@ -13,7 +13,7 @@ void systemd_ready(void);
 void systemd_reloading(void);
 void systemd_stopping(void);
 void systemd_watchdog(void);
-/* One line for `systemctl status`. */
+/* One line for `systemctl status`; told when it is another than before. */
 void systemd_status(const char *text);
 /* Interval of systemd_watchdog() calls in ms; 0 when none is wanted. */
 uint32_t systemd_watchdog_ms(void);

@@ -10,13 +10,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <jansson.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,7 +31,7 @@
 
 static char dir[64];
 static pid_t supervisor;
-static int port;
+static int port, file_poll_ms = 100;
 
 static char *in_dir(const char *name)
 {
@@ -69,10 +72,10 @@ static void put_config(const char *extra)
 {
     put("holdfast.conf",
         "[server]\nlisten_address = 127.0.0.1\nport = %d\nrun_dir = %s/run\nstate_dir = %s\n"
-        "workers = 2\nworker_user = nobody\nvault_user = daemon\nfile_poll_ms = 100\n"
+        "workers = 2\nworker_user = nobody\nvault_user = daemon\nfile_poll_ms = %d\n"
         "[tls]\ncertificate = %s/cert\nkey = %s/key\nclient_ca = %s/ca\n"
         "[vault]\ntpm = swtpm:%s/tpm.sock\n%s",
-        port, dir, dir, dir, dir, dir, dir, extra);
+        port, dir, dir, file_poll_ms, dir, dir, dir, dir, extra);
 }
 
 static void setup(void)
@@ -519,13 +522,12 @@ START_TEST(few_rights_are_left)
 }
 END_TEST
 
-START_TEST(systemd_hears_of_it)
+/* The socket that systemd would give. */
+static int notify_open(void)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    char text[200];
-    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     struct timeval wait = {5, 0};
-    ssize_t n;
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
     snprintf(at.sun_path, sizeof at.sun_path, "%s", in_dir("notify"));
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
@@ -533,20 +535,156 @@ START_TEST(systemd_hears_of_it)
     setenv("NOTIFY_SOCKET", at.sun_path, 1);
     start();
     unsetenv("NOTIFY_SOCKET");
-    n = recv(fd, text, sizeof text - 1, 0);
-    ck_assert_int_eq(n, 7);
-    ck_assert_int_eq(memcmp(text, "READY=1", 7), 0);
+    return fd;
+}
+
+/* The next message but for STATUS, which comes whenever the vault has news; empty after `ms`. */
+static const char *hear(int fd, int ms)
+{
+    static char text[300];
+    struct timeval wait = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+    ssize_t n;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    do {
+        n = recv(fd, text, sizeof text - 1, 0);
+        text[n > 0 ? n : 0] = 0;
+    } while (!strncmp(text, "STATUS=", 7));
+    return text;
+}
+
+START_TEST(systemd_hears_of_it)
+{
+    static const char reloading[] = "RELOADING=1\nMONOTONIC_USEC=";
+    int fd = notify_open();
+
+    ck_assert_str_eq(hear(fd, 5000), "READY=1");
     kill(supervisor, SIGHUP);
-    n = recv(fd, text, sizeof text - 1, 0);
-    ck_assert_int_gt(n, 10);
-    ck_assert_int_eq(memcmp(text, "RELOADING=1\nMONOTONIC_USEC=", 27), 0);
-    ck_assert_int_eq(recv(fd, text, sizeof text - 1, 0), 7);
+    ck_assert_int_eq(strncmp(hear(fd, 5000), reloading, sizeof reloading - 1), 0);
+    ck_assert_str_eq(hear(fd, 5000), "READY=1");
     kill(supervisor, SIGTERM);
-    n = recv(fd, text, sizeof text - 1, 0);
-    ck_assert_int_eq(n, 10);
-    ck_assert_int_eq(memcmp(text, "STOPPING=1", 10), 0);
+    ck_assert_str_eq(hear(fd, 5000), "STOPPING=1");
     ck_assert_int_eq(wait_end(3000), 0);
     close(fd);
+}
+END_TEST
+
+/* A reload that comes before all children are up says nothing of readiness. */
+START_TEST(systemd_is_told_ready_only_when_it_is_true)
+{
+    int fd;
+
+    put("behaviour-worker", "never-ready");
+    fd = notify_open();
+    wait_for("vault.state", "ready", 5000);
+    kill(supervisor, SIGHUP);
+    ck_assert_str_eq(hear(fd, 700), "");
+    ck_assert(logged("event=config.reload"));
+    ck_assert(is("state", "starting"));
+    put("behaviour-worker", "well");
+    kill(pid_of("worker-1"), SIGKILL);
+    kill(pid_of("worker-2"), SIGKILL);
+    ck_assert_str_eq(hear(fd, 5000), "READY=1");
+    close(fd);
+}
+END_TEST
+
+START_TEST(systemd_hears_of_life_and_of_the_vaults_state)
+{
+    char text[300] = "";
+    unsigned alive = 0, said = 0;
+    int64_t until;
+    int fd;
+    ssize_t n;
+
+    setenv("WATCHDOG_USEC", "200000", 1);
+    fd = notify_open();
+    unsetenv("WATCHDOG_USEC");
+    wait_for("state", "serving", 5000);
+    until = clock_monotonic_us() + 1000000;
+    while (clock_monotonic_us() < until && (n = recv(fd, text, sizeof text - 1, 0)) > 0) {
+        text[n] = 0;
+        alive += !strcmp(text, "WATCHDOG=1");
+        said += !strncmp(text, "STATUS=vault serving", 20);
+        ck_assert(!strstr(text, "\nFORGED=1")); /* a line of the fake's own in its report */
+    }
+    ck_assert_uint_ge(alive, 5);
+    ck_assert_uint_eq(said, 1); /* though the fake reports five times a second */
+    close(fd);
+}
+END_TEST
+
+/* With the rights that the systemd unit gives, and no more. */
+START_TEST(the_rights_of_the_unit_are_enough)
+{
+    static const unsigned given[] = {CAP_SETUID, CAP_SETGID, CAP_KILL};
+    const struct group *group = getgrgid(1);
+    struct stat st;
+    pid_t beside;
+    int status_beside = 0;
+
+    if (geteuid() != 0 || !group)
+        return;
+    beside = fork(); /* so that only the child loses the others */
+    if (beside == 0) {
+        char extra[80];
+        snprintf(extra, sizeof extra, "[server]\nadmin_group = %s\n", group->gr_name);
+        put_config(extra);
+        for (unsigned cap = 0; cap < 64; cap++)
+            if (cap != given[0] && cap != given[1] && cap != given[2])
+                (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+        start();
+        wait_for("state", "serving", 5000);
+        ck_assert_int_eq(stat(in_dir("run/control.sock"), &st), 0);
+        ck_assert_uint_eq(st.st_mode & 0777, 0660);
+        ck_assert_uint_eq(st.st_gid, group->gr_gid);
+        kill(supervisor, SIGTERM);
+        ck_assert_int_eq(wait_end(3000), 0);
+        _exit(0);
+    }
+    waitpid(beside, &status_beside, 0);
+    if (status_beside)
+        show_log();
+    ck_assert_int_eq(status_beside, 0);
+}
+END_TEST
+
+/* Stopped, not dead: nothing but its silence tells. */
+START_TEST(a_child_that_hangs_is_replaced)
+{
+    pid_t vault, worker;
+
+    start();
+    wait_for("state", "serving", 5000);
+    vault = pid_of("vault");
+    worker = pid_of("worker-2");
+    kill(vault, SIGSTOP);
+    kill(worker, SIGSTOP);
+    wait_for("vault.restarts", "1", 20000);
+    wait_for("workers.1.restarts", "1", 3000);
+    wait_for("vault.state", "ready", 2000);
+    wait_for("workers.1.state", "ready", 2000);
+    ck_assert_int_ne(pid_of("vault"), vault);
+    ck_assert_int_ne(pid_of("worker-2"), worker);
+    ck_assert(is("workers.0.restarts", "0"));
+    ck_assert(logged("child=vault pid") && logged("has not reported for 15 seconds"));
+}
+END_TEST
+
+/* The look at the files on a reload is not lost to the vault. */
+START_TEST(a_new_node_state_reaches_the_vault_on_a_reload_too)
+{
+    file_poll_ms = 3600000;
+    put_config("");
+    start();
+    wait_for("state", "serving", 5000);
+    put("node.state", "another");
+    kill(supervisor, SIGHUP);
+    wait_for("vault.restarts", "1", 2000);
+    wait_for("vault.state", "ready", 2000);
+    kill(supervisor, SIGHUP); /* nothing is new now */
+    usleep(300000);
+    ck_assert(is("vault.restarts", "1"));
 }
 END_TEST
 
@@ -571,7 +709,12 @@ int main(void)
     tcase_add_test(t, only_one_runs_in_a_directory);
     tcase_add_test(t, the_control_socket_takes_commands_only);
     tcase_add_test(t, few_rights_are_left);
+    tcase_add_test(t, the_rights_of_the_unit_are_enough);
+    tcase_add_test(t, a_child_that_hangs_is_replaced);
+    tcase_add_test(t, a_new_node_state_reaches_the_vault_on_a_reload_too);
     tcase_add_test(t, systemd_hears_of_it);
+    tcase_add_test(t, systemd_is_told_ready_only_when_it_is_true);
+    tcase_add_test(t, systemd_hears_of_life_and_of_the_vaults_state);
     suite_add_tcase(s, t);
     srunner_set_tap(sr, "-");
     srunner_run_all(sr, CK_SILENT);

@@ -88,7 +88,8 @@ static void report(enum control_side me)
     char text[80];
 
     if (me == BY_VAULT) {
-        snprintf(text, sizeof text, "{\"state\": \"serving\", \"peers\": %d}", peers);
+        snprintf(text, sizeof text,
+                 "{\"state\": \"serving\", \"what\": \"well\\nFORGED=1\", \"peers\": %d}", peers);
         (void)control_send(CONTROL_FD, me, CONTROL_VAULT_STATUS, bytes_str(text), NULL, 0);
         return;
     }
