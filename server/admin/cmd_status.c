@@ -105,7 +105,7 @@ static void print_vault(FILE *out, const json_t *vault)
         fprintf(out, "    no report yet\n");
         return;
     }
-    static const char *const first[] = {"state", "what", "next", "detail"};
+    static const char *const first[] = {"state", "what", "next", "detail", "alarm"};
     static const char *const others[] = {"result", "tpm", "pcrs", "self_approved"};
     for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
         const char *text = text_of(report, first[i], "");

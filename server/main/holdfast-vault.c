@@ -99,13 +99,22 @@ static void on_peer(struct vault_process *v, struct control_message *m)
         log_error("vault.peer", "worker=%u result=%s", number, rc_name(rc));
 }
 
+/* The supervisor sends the file, or why it cannot be read, or nothing where there is none. */
 static void on_node_state(struct vault_process *v, struct control_message *m)
 {
     uint8_t text[NODE_STATE_MAX];
-    ssize_t n = m->fd_count ? pread(m->fds[0], text, sizeof text, 0) : 0;
-    rc_t rc = n < 0 ? RC_IO : vault_service_set_node_state(v->service, bytes_of(text, (size_t)n));
-    if (rc != RC_OK)
-        log_error("vault.node_state", "result=%s", rc_name(rc));
+    ssize_t n = m->fd_count ? pread(m->fds[0], text, sizeof text, 0) : -1;
+    char why[160] = "node.state cannot be read";
+    if (n >= 0) {
+        rc_t rc = vault_service_set_node_state(v->service, bytes_of(text, (size_t)n));
+        if (rc != RC_OK)
+            log_error("vault.node_state", "result=%s", rc_name(rc));
+        return;
+    }
+    if (m->len)
+        snprintf(why, sizeof why, "%.*s", (int)m->len, (const char *)m->body);
+    bool none = !m->fd_count && !m->len;
+    vault_service_set_no_node_state(v->service, none ? RC_NOT_FOUND : RC_IO, none ? NULL : why);
 }
 
 static void on_config(struct vault_process *v, struct control_message *m)
@@ -169,7 +178,9 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 static rc_t make_service(struct vault_process *v, const struct config *config)
 {
     const struct vault_service_options o = {
-        .tpm = {.command_ms = config ? config->vault_tpm_command_ms : 0},
+        .tpm = {.command_ms = config ? config->vault_tpm_command_ms : 0,
+                .degraded_ms = config ? config->vault_degraded_ms : 0,
+                .has_degraded = config != NULL},
         .ask_tpm = ask_tpm,
         .status_changed = v->admin ? NULL : status_changed,
         .peer_gone = peer_gone,

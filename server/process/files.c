@@ -190,8 +190,11 @@ static int open_file(const char *path, char *why, size_t room)
         fd = -1;
         errno = EINVAL;
     }
-    if (fd < 0)
-        snprintf(why, room, "%.180s cannot be read: %s", path, strerror(errno));
+    if (fd < 0) {
+        int error = errno;
+        snprintf(why, room, "%.180s cannot be read: %s", path, strerror(error));
+        errno = error;
+    }
     return fd;
 }
 
@@ -216,9 +219,13 @@ rc_t files_open_tls(const struct config *c, int fds[static 4], unsigned *count, 
 int files_open_node_state(const struct config *c, char *why, size_t room)
 {
     char path[CONFIG_TEXT_SIZE + 16];
+    int fd;
 
     snprintf(path, sizeof path, "%s/node.state", c->server_state_dir);
-    return open_file(path, why, room);
+    fd = open_file(path, why, room);
+    if (fd < 0 && errno == ENOENT)
+        *why = 0;
+    return fd;
 }
 
 /* True when it is not the file, or not the content, of the last look. */

@@ -134,6 +134,7 @@ int files_open_tpm(const struct config *c, enum control_tpm *kind, char *why, si
 /* Key, certificate, client CAs, CRL if configured. RC_IO with a sentence. */
 rc_t files_open_tls(const struct config *c, int fds[static 4], unsigned *count, char *why,
                     size_t room);
+/* -1 where it cannot be read: `why` says so, and is empty where the node was never set up. */
 int files_open_node_state(const struct config *c, char *why, size_t room);
 void files_watch(struct supervisor *s);
 /* Looks again. Which of the two changed since the last look. */

@@ -19,6 +19,7 @@ enum {
     TICK_FIRST_MS = 250, /* after a loss; doubles */
     TICK_MOST_MS = 5000,
     TELL_MS = 1000,
+    BEAT_MS = 5000, /* the status is told this often in any case: its counts, and that we live */
     LOGGED_A_SECOND = 10, /* integrity failures told one by one */
 };
 
@@ -94,6 +95,8 @@ static void tell_integrity(struct vault_service *s, const struct ask *a)
     char uid[UID_TEXT_SIZE];
     int64_t now = clock_wall_s();
     s->integrity++;
+    s->integrity_uid = a->call.control.uid;
+    s->integrity_s = now;
     tell_soon(s);
     if (now != s->log_second) {
         if (s->not_logged)
@@ -357,6 +360,12 @@ static void on_tell(evutil_socket_t fd, short what, void *arg)
     tell_now(arg);
 }
 
+static void on_beat(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    tell_now(arg);
+}
+
 static void tick_in(struct vault_service *s, uint32_t ms)
 {
     struct timeval wait = {ms / 1000, (ms % 1000) * 1000};
@@ -458,7 +467,8 @@ rc_t vault_service_new(struct event_base *base, const struct vault_service_optio
         s->jobs_done = event_new(base, tpm_thread_fd(s->tpm), EV_READ | EV_PERSIST, on_jobs, s);
         s->tick = evtimer_new(base, on_tick, s);
         s->tell = evtimer_new(base, on_tell, s);
-        if (!s->jobs_done || !s->tick || !s->tell || event_add(s->jobs_done, NULL) != 0)
+        s->beat = event_new(base, -1, EV_PERSIST, on_beat, s);
+        if (!s->jobs_done || !s->tick || !s->tell || !s->beat || event_add(s->jobs_done, NULL) != 0)
             rc = RC_NO_MEMORY;
     }
     if (rc != RC_OK) {
@@ -471,10 +481,11 @@ rc_t vault_service_new(struct event_base *base, const struct vault_service_optio
 
 rc_t vault_service_start(struct vault_service *s)
 {
+    static const struct timeval beat = {BEAT_MS / 1000, 0};
     TRY(tpm_thread_start(s->tpm));
     tick_in(s, 0);
     tell_soon(s);
-    return RC_OK;
+    return s->options.status_changed && event_add(s->beat, &beat) != 0 ? RC_NO_MEMORY : RC_OK;
 }
 
 void vault_service_free(struct vault_service *s)
@@ -503,16 +514,26 @@ void vault_service_free(struct vault_service *s)
         event_free(s->tick);
     if (s->tell)
         event_free(s->tell);
+    if (s->beat)
+        event_free(s->beat);
     free(s);
 }
 
 rc_t vault_service_set_node_state(struct vault_service *s, struct bytes text)
 {
-    s->has_node = false;
-    rc_t rc = text.len ? node_state_decode(text, &s->node) : RC_OK;
-    s->has_node = text.len && rc == RC_OK;
-    tpm_thread_set_node(s->tpm, s->has_node ? &s->node : NULL);
+    rc_t rc = node_state_decode(text, &s->node);
+    s->has_node = rc == RC_OK;
+    if (s->has_node)
+        tpm_thread_set_node(s->tpm, &s->node);
+    else
+        tpm_thread_set_no_node(s->tpm, rc, "node.state is damaged");
     return rc;
+}
+
+void vault_service_set_no_node_state(struct vault_service *s, rc_t rc, const char *why)
+{
+    s->has_node = false;
+    tpm_thread_set_no_node(s->tpm, rc, why);
 }
 
 void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason)

@@ -18,7 +18,8 @@ struct vault_service_options {
     /* Wants a descriptor of the TPM; answered by vault_service_give_tpm(), from in here or later.
      */
     void (*ask_tpm)(void *arg);
-    /* The status changed: JSON text. May be NULL. Not more often than once a second. */
+    /* The status changed, or five seconds went by: JSON text. May be NULL. Not more often than once
+     * a second for changes. */
     void (*status_changed)(void *arg, struct bytes json);
     /* A peer is gone, for whatever reason. May be NULL. */
     void (*peer_gone)(void *arg);
@@ -41,9 +42,12 @@ rc_t vault_service_add_peer(struct vault_service *s, int fd, enum vault_peer rol
 rc_t vault_service_add_worker(struct vault_service *s, int fd, uint32_t number);
 /* Number of peers connected now. */
 size_t vault_service_peers(const struct vault_service *s);
-/* The text of node.state; empty: there is none. RC_INTEGRITY, RC_BAD_MESSAGE: as
- * node_state_decode(). */
+/* The text of node.state. RC_INTEGRITY, RC_BAD_MESSAGE: as node_state_decode(); the vault stays
+ * sealed and says so. */
 rc_t vault_service_set_node_state(struct vault_service *s, struct bytes text);
+/* There is no such text: RC_NOT_FOUND when the node was never set up (so it is until told
+ * otherwise), RC_IO when it cannot be read; `why` (may be NULL) says it to people. */
+void vault_service_set_no_node_state(struct vault_service *s, rc_t rc, const char *why);
 /* Takes fd over; -1: no TPM now. `reason` (may be NULL) goes to the status. */
 void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason);
 /* Appends the status as a JSON object. */

@@ -49,7 +49,7 @@ struct vault_service {
     struct crypto *crypto;
     struct keyring keyring;
     struct tpm_thread *tpm;
-    struct event *jobs_done, *tick, *tell;
+    struct event *jobs_done, *tick, *tell, *beat;
     struct peer *peers;
     size_t peer_count;
     uint64_t last_serial;
@@ -65,6 +65,8 @@ struct vault_service {
     char tpm_reason[160]; /* why the supervisor has no descriptor */
     int64_t started_s;
     uint64_t answered, refused, integrity; /* calls, by outcome */
+    struct uid integrity_uid; /* the last object that failed its check */
+    int64_t integrity_s;      /* and when */
     int64_t log_second; /* the second whose integrity failures are counted below */
     uint32_t logged, not_logged;
 };

@@ -1,5 +1,8 @@
 /* The vault's status as JSON, for `holdfast status` and the supervisor: states and sentences, no
  * secret. */
+#include <stdio.h>
+#include <time.h>
+
 #include "server/base/clock.h"
 #include "server/vault/service_impl.h"
 
@@ -58,6 +61,25 @@ static rc_t put_tpm(struct buf *out, const struct vault_service *s)
     return buf_add_str(out, "}");
 }
 
+/* What the administrator must see though the vault serves: rows that were refused. */
+static rc_t put_alarm(struct buf *out, const struct vault_service *s)
+{
+    char uid[UID_TEXT_SIZE], at[32] = "", text[320];
+    struct tm utc;
+    if (s->integrity == 0)
+        return RC_OK;
+    uid_print(&s->integrity_uid, uid);
+    if (gmtime_r(&s->integrity_s, &utc))
+        strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    snprintf(text, sizeof text,
+             "%llu times a row of the database failed its check and its key was refused, last at %s "
+             "object %s: damaged, swapped or edited. Find out by whom, and restore it from a "
+             "backup; the log names each (vault.integrity).",
+             (unsigned long long)s->integrity, at, uid);
+    TRY(buf_add_str(out, ","));
+    return put_text(out, "alarm", text);
+}
+
 rc_t vault_service_status(const struct vault_service *s, struct buf *out)
 {
     const struct vault_report *r = &s->report;
@@ -69,6 +91,7 @@ rc_t vault_service_status(const struct vault_service *s, struct buf *out)
     TRY(put_text(out, "next", vault_state_next(r->state)));
     TRY(buf_add_str(out, ","));
     TRY(put_text(out, "detail", r->detail));
+    TRY(put_alarm(out, s));
     if (s->has_node) {
         char node[UID_TEXT_SIZE];
         uid_print(&s->node.node, node);

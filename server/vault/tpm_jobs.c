@@ -16,6 +16,7 @@ rc_t tpm_work_init(struct tpm_work *w, const struct tpm_options *o)
     w->rows_arena = ARENA_OF(ROWS_ARENA_MAX);
     vault_report_set(&w->report, VAULT_SEALED, RC_SEALED,
                      "no worker has brought the key hierarchy yet");
+    w->told = w->report;
     return tpm_new(o, &w->tpm);
 }
 
@@ -106,15 +107,31 @@ static rc_t hand_keys(struct tpm_work *w, struct job *j)
     return RC_OK;
 }
 
+/* A state that is lost or damaged must not be taken for a node that was never set up. */
+static rc_t report_no_node(struct tpm_work *w)
+{
+    static const char restore[] = "restore it from a backup, or run `holdfast recovery restore`";
+    if (w->no_node.rc != RC_NOT_FOUND)
+        return vault_report_set(&w->report, VAULT_SEALED, w->no_node.rc, "%s; %s", w->no_node.why,
+                                restore);
+    if (w->hierarchy.cr_count)
+        return vault_report_set(&w->report, VAULT_NONE, RC_SEALED,
+                                "%s; but the database has a root of keys: if node.state was lost, "
+                                "%s",
+                                w->no_node.why[0] ? w->no_node.why : "node.state is missing",
+                                restore);
+    return vault_report_set(&w->report, VAULT_NONE, RC_SEALED, NULL);
+}
+
 static rc_t open_rows(struct tpm_work *w, const struct node_state *node)
 {
     if (!node)
-        return vault_report_set(&w->report, VAULT_NONE, RC_SEALED, NULL);
+        return report_no_node(w);
     vault_keys_free(&w->keys);
     w->handed = false;
     rc_t rc = tpm_unseal(w->tpm, &w->hierarchy, node, &w->keys, &w->report);
     if (rc == RC_OK && w->has_degraded)
-        vault_keys_set_degraded_s(w->keys, w->degraded_s);
+        vault_keys_set_degraded_ms(w->keys, w->degraded_ms);
     return rc;
 }
 
@@ -134,7 +151,8 @@ static rc_t take_rows(struct tpm_work *w, struct bytes rows)
 
 /*
  * Idempotent: the same rows while open change nothing. Other rows while open (a new domain, a new
- * approval) are opened in place of the old ones; if they do not open, the old ones serve on.
+ * approval) are opened in place of the old ones; if they do not open, the old ones serve on. Without
+ * the TPM neither would open: the rows wait, and what is open serves on.
  */
 static rc_t run_unseal(struct tpm_work *w, const struct node_state *node, struct job *j)
 {
@@ -142,6 +160,8 @@ static rc_t run_unseal(struct tpm_work *w, const struct node_state *node, struct
     if (is_open(w) && bytes_equal(rows, buf_view(&w->rows)))
         return RC_OK;
     bool was_open = is_open(w);
+    if (was_open && tpm_ping(w->tpm) != RC_OK)
+        return RC_UNAVAILABLE;
     AUTO_BUF old = BUF_EMPTY;
     buf_take(&old, &w->rows);
     rc_t rc = take_rows(w, rows);
@@ -167,7 +187,7 @@ static void run_tick(struct tpm_work *w, const struct node_state *node)
     else if (w->rows.len > 0)
         open_rows(w, node);
     else if (!node)
-        vault_report_set(&w->report, VAULT_NONE, RC_SEALED, NULL);
+        report_no_node(w);
     else
         tpm_ready(w->tpm); /* connects early, so that unsealing finds it warm */
 }
@@ -179,11 +199,16 @@ static rc_t run_domain_key(struct tpm_work *w, struct job *j)
     return hand_key(w, j, j->domain, j->epoch);
 }
 
-/* The same sentences as `holdfast status` shows. */
-static void log_state(const struct vault_report *r, enum vault_state was)
+/* The same sentences as `holdfast status` shows, once for each change: of the state, or of what is
+ * missing or damaged while it stays. */
+static void log_state(struct tpm_work *w, const struct vault_report *r)
 {
     char detail[160];
-    log_event(r->state == VAULT_SERVING ? LOG_INFO : LOG_WARN, "vault.state",
+    enum vault_state was = w->told.state;
+    if (r->state == was && r->rc == w->told.rc && strcmp(r->detail, w->told.detail) == 0)
+        return;
+    w->told = *r;
+    log_event(r->state == VAULT_SERVING && r->rc == RC_OK ? LOG_INFO : LOG_WARN, "vault.state",
               "state=%s was=%s result=%s what=\"%s\" next=\"%s\" detail=%s",
               vault_state_name(r->state), vault_state_name(was), rc_name(r->rc),
               vault_state_what(r->state), vault_state_next(r->state),
@@ -192,7 +217,6 @@ static void log_state(const struct vault_report *r, enum vault_state was)
 
 void tpm_work_run(struct tpm_work *w, const struct node_state *node, struct job *j)
 {
-    enum vault_state was = w->report.state;
     switch (j->kind) {
     case JOB_UNSEAL:
         j->rc = run_unseal(w, node, j);
@@ -220,6 +244,6 @@ void tpm_work_run(struct tpm_work *w, const struct node_state *node, struct job 
     j->view = w->view;
     if (is_open(w) && w->damaged[0] && !j->report.detail[0])
         vault_report_set(&j->report, j->report.state, RC_INTEGRITY, "%s", w->damaged);
-    if (w->report.state != was)
-        log_state(&j->report, was);
+    if (j->kind != JOB_ADMIN)
+        log_state(w, &j->report);
 }

@@ -15,12 +15,14 @@ struct tpm_work {
     struct arena rows_arena; /* ... decoded */
     struct hierarchy hierarchy;
     struct vault_report report; /* where the vault stands */
+    struct vault_report told;   /* what the log says of it */
+    struct tpm_no_node no_node; /* where node is NULL */
     char damaged[160]; /* a domain key that does not open, in words; empty: none */
     bool handed;       /* the event thread has the control key and the active domain keys */
     int64_t mixed_us;  /* when TPM random was last mixed in; 0: never */
     uint64_t facts_of; /* tpm_generation() of `view.facts` */
     struct tpm_view view;
-    uint32_t degraded_s;
+    uint32_t degraded_ms;
     bool has_degraded;
 };
 

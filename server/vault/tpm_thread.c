@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -30,6 +31,7 @@ struct tpm_thread {
     int fd;
     struct node_state node;
     bool has_node;
+    struct tpm_no_node no_node; /* when has_node is false */
 
     struct tpm_work work; /* the thread's own */
 };
@@ -111,6 +113,7 @@ static void *loop(void *arg)
             t->todo_end = &t->todo;
         struct node_state node = t->node;
         bool has_node = t->has_node;
+        t->work.no_node = t->no_node;
         pthread_mutex_unlock(&t->lock);
 
         tpm_work_run(&t->work, has_node ? &node : NULL, j);
@@ -132,6 +135,7 @@ rc_t tpm_thread_new(const struct tpm_thread_options *o, struct tpm_thread **out)
     if (!t)
         return RC_NO_MEMORY;
     t->fd = -1;
+    t->no_node.rc = RC_NOT_FOUND;
     t->fd_wait_ms = o->fd_wait_ms ? o->fd_wait_ms : PRESET_FD_WAIT_MS;
     t->todo_end = &t->todo;
     t->done_end = &t->done;
@@ -148,7 +152,7 @@ rc_t tpm_thread_new(const struct tpm_thread_options *o, struct tpm_thread **out)
         tpm_thread_free(t);
         return rc;
     }
-    t->work.degraded_s = o->degraded_s;
+    t->work.degraded_ms = o->degraded_ms;
     t->work.has_degraded = o->has_degraded;
     *out = t;
     return RC_OK;
@@ -208,9 +212,17 @@ int tpm_thread_fd(const struct tpm_thread *t)
 void tpm_thread_set_node(struct tpm_thread *t, const struct node_state *state)
 {
     pthread_mutex_lock(&t->lock);
-    t->has_node = state != NULL;
-    if (state)
-        t->node = *state;
+    t->has_node = true;
+    t->node = *state;
+    pthread_mutex_unlock(&t->lock);
+}
+
+void tpm_thread_set_no_node(struct tpm_thread *t, rc_t rc, const char *why)
+{
+    pthread_mutex_lock(&t->lock);
+    t->has_node = false;
+    t->no_node.rc = rc;
+    snprintf(t->no_node.why, sizeof t->no_node.why, "%s", why ? why : "");
     pthread_mutex_unlock(&t->lock);
 }
 

@@ -55,13 +55,19 @@ struct job {
     size_t key_count;
 };
 
+/* Why there is no pinned state to go by. */
+struct tpm_no_node {
+    rc_t rc; /* RC_NOT_FOUND: never set up; else it is there and cannot be used */
+    char why[200];
+};
+
 struct tpm_thread;
 
 struct tpm_thread_options {
     uint32_t command_ms; /* deadline of one TPM command; 0: 20,000 */
     uint32_t fd_wait_ms; /* wait for a descriptor; 0: 10,000 */
-    uint32_t degraded_s; /* opened keys serve this long without the TPM */
-    bool has_degraded;   /* degraded_s is set (0 means: stop at once) */
+    uint32_t degraded_ms; /* opened keys serve this long without the TPM */
+    bool has_degraded;   /* degraded_ms is set (0 means: stop at once) */
 };
 
 /* Makes the TPM context; the thread starts with tpm_thread_start(), after the sandbox is entered.
@@ -84,8 +90,10 @@ struct job *tpm_thread_take(struct tpm_thread *t);
 bool tpm_thread_wants_fd(struct tpm_thread *t);
 /* Answers it; takes fd over; -1: there is none now. */
 void tpm_thread_give_fd(struct tpm_thread *t, int fd);
-/* The pinned state of this node; NULL: the node was never set up. Before start, or at any time
- * later. */
+/* The pinned state of this node. Before start, or at any time later. */
 void tpm_thread_set_node(struct tpm_thread *t, const struct node_state *state);
+/* There is none to go by. rc: RC_NOT_FOUND when the node was never set up (so it is until told
+ * otherwise), else what is wrong with the state; `why` (may be NULL) says it to people. */
+void tpm_thread_set_no_node(struct tpm_thread *t, rc_t rc, const char *why);
 
 #endif

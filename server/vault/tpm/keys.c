@@ -23,6 +23,15 @@ static void forget_dks(struct vault_keys *k)
     k->cached_count = 0;
 }
 
+/* A vault that says sealed holds no key: neither what it served nor what other keys come from. */
+static void forget_keys(struct vault_keys *k)
+{
+    forget_dks(k);
+    secret_free(&k->cs);
+    secret_free(&k->control_mac);
+    secret_free(&k->row_mac);
+}
+
 static struct cached *find_cached(struct vault_keys *k, uint64_t domain, uint32_t epoch)
 {
     for (size_t i = 0; i < k->cached_count; i++)
@@ -54,7 +63,7 @@ rc_t tpm_unseal(struct tpm *t, const struct hierarchy *rows, const struct node_s
         return vault_report_set(report, VAULT_SEALED, RC_NO_MEMORY, "out of memory");
     k->t = t;
     k->pinned = *pinned;
-    k->degraded_s = VAULT_DEGRADED_S;
+    k->degraded_ms = VAULT_DEGRADED_MS;
     k->arena = ARENA_OF(ROWS_ARENA_MAX);
     rc_t rc = hierarchy_encode(rows, &k->encoded);
     if (rc == RC_OK)
@@ -76,10 +85,7 @@ void vault_keys_free(struct vault_keys **keys)
     if (!k)
         return;
     tpm_handle_flush(&k->ep);
-    forget_dks(k);
-    secret_free(&k->cs);
-    secret_free(&k->control_mac);
-    secret_free(&k->row_mac);
+    forget_keys(k);
     buf_free(&k->encoded);
     arena_free(&k->arena);
     free(k);
@@ -93,7 +99,7 @@ static bool may_serve_cached(const struct vault_keys *k)
     if (k->lost_us == 0)
         return k->report.state == VAULT_SERVING;
     return k->report.state == VAULT_DEGRADED &&
-           clock_monotonic_us() - k->lost_us < (int64_t)k->degraded_s * 1000000;
+           clock_monotonic_us() - k->lost_us < (int64_t)k->degraded_ms * 1000;
 }
 
 /* Settles the state after unseal_open() failed or the TPM was found lost. */
@@ -105,13 +111,13 @@ static void settle_loss(struct vault_keys *k)
     bool absent = k->report.rc == RC_TPM || k->report.rc == RC_UNAVAILABLE ||
                   k->report.rc == RC_IO || k->report.rc == RC_TIMEOUT;
     if (absent && state != VAULT_LOCKED && state != VAULT_FOREIGN &&
-        clock_monotonic_us() - k->lost_us < (int64_t)k->degraded_s * 1000000) {
+        clock_monotonic_us() - k->lost_us < (int64_t)k->degraded_ms * 1000) {
         k->report.state = VAULT_DEGRADED;
         return;
     }
     if (state == VAULT_DEGRADED || state == VAULT_SERVING)
         k->report.state = VAULT_SEALED;
-    forget_dks(k); /* refused, or out of time: nothing opened before may serve on */
+    forget_keys(k); /* refused, or out of time: nothing opened before may serve on */
 }
 
 static rc_t reopen(struct vault_keys *k)
@@ -152,9 +158,9 @@ void vault_keys_tick(struct vault_keys *k, struct vault_report *report)
     *report = k->report;
 }
 
-void vault_keys_set_degraded_s(struct vault_keys *k, uint32_t seconds)
+void vault_keys_set_degraded_ms(struct vault_keys *k, uint32_t ms)
 {
-    k->degraded_s = seconds;
+    k->degraded_ms = ms;
 }
 
 void vault_keys_pcrs(const struct vault_keys *k, uint32_t *selected, uint32_t *not_measured)
@@ -167,13 +173,13 @@ void vault_keys_pcrs(const struct vault_keys *k, uint32_t *selected, uint32_t *n
 
 struct bytes vault_keys_control_mac(const struct vault_keys *k)
 {
-    return secret_view(k->control_mac);
+    return k->control_mac ? secret_view(k->control_mac) : BYTES_NONE;
 }
 
 rc_t vault_keys_derive(const struct vault_keys *k, const char *label, const struct bytes *fields,
                        size_t field_count, size_t len, struct secret **out)
 {
-    return derive_key(k->cs, label, fields, field_count, len, out);
+    return k->cs ? derive_key(k->cs, label, fields, field_count, len, out) : RC_SEALED;
 }
 
 /* One epoch parent that cannot be had does not seal the vault: the others go on. */
@@ -228,6 +234,8 @@ rc_t vault_keys_dk(struct vault_keys *k, uint64_t domain, uint32_t epoch, struct
     const struct hierarchy_dk *row = hierarchy_find_dk(&k->rows, domain, epoch);
     if (!row)
         return RC_NOT_FOUND;
+    if (!k->row_mac) /* forgotten while sealed */
+        TRY(need_tpm(k));
     TRY(rows_dk_mac(k->row_mac, row, mac));
     if (!bytes_equal_ct(row->mac, bytes_of(mac, sizeof mac)))
         return tpm_fail(k->t, RC_INTEGRITY, "row of kmip.dk: its MAC does not hold");

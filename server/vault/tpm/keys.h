@@ -14,7 +14,7 @@
 
 struct vault_keys;
 
-enum { VAULT_KEY_BYTES = 32, VAULT_DEGRADED_S = 300 };
+enum { VAULT_KEY_BYTES = 32, VAULT_DEGRADED_MS = 300000 };
 
 /*
  * Unseals: checks the TPM and the rows against the pinned state, opens the cluster root under its
@@ -28,7 +28,8 @@ rc_t tpm_unseal(struct tpm *t, const struct hierarchy *rows, const struct node_s
 /* Flushes, wipes, frees; NULL is fine; clears the pointer. */
 void vault_keys_free(struct vault_keys **k);
 
-/* The key that signs control records (32 bytes). Borrowed, lives as long as the keys. */
+/* The key that signs control records (32 bytes); empty while sealed. Borrowed: until the next call.
+ */
 struct bytes vault_keys_control_mac(const struct vault_keys *k);
 /* The domain key, opened by the TPM at first use, then cached. A copy: the caller frees it.
  * RC_NOT_FOUND: no such row. RC_INTEGRITY: row damaged or moved. RC_UNAVAILABLE, RC_TPM: TPM lost
@@ -44,7 +45,7 @@ rc_t vault_keys_dk_active(const struct vault_keys *k, uint64_t domain, uint32_t 
  */
 rc_t vault_keys_dk_new(struct vault_keys *k, uint64_t domain, uint32_t epoch, struct buf *row_out);
 /* A key derived from the cluster secret: HKDF-SHA256, info = label and fields, each with its
- * length. */
+ * length. RC_SEALED: there is none now. */
 rc_t vault_keys_derive(const struct vault_keys *k, const char *label, const struct bytes *fields,
                        size_t field_count, size_t len, struct secret **out);
 
@@ -58,12 +59,12 @@ rc_t vault_keys_revoke_approvals(struct vault_keys *k);
 /*
  * To be called every few seconds: pings the TPM, reconnects and unseals again after a loss, counts
  * the time without it. The report says SERVING, DEGRADED (cached keys still serve), SEALED (time is
- * up: cached keys are wiped), LOCKED or FOREIGN (the TPM that came back refuses; wiped as well).
- * The keys stay valid as an object in every case and serve again when the TPM does.
+ * up: all keys are wiped, the cluster secret too), LOCKED or FOREIGN (the TPM that came back
+ * refuses; wiped as well). The object stays valid in every case and serves again when the TPM does.
  */
 void vault_keys_tick(struct vault_keys *k, struct vault_report *report);
-/* Seconds that cached keys serve without a TPM; 0 = stop at once. */
-void vault_keys_set_degraded_s(struct vault_keys *k, uint32_t seconds);
+/* Milliseconds that cached keys serve without a TPM; 0 = stop at once. */
+void vault_keys_set_degraded_ms(struct vault_keys *k, uint32_t ms);
 
 /* What the operator sees of the boot state: mask of selected PCRs, and those among them that are
  * zero. */

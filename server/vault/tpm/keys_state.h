@@ -22,12 +22,12 @@ struct vault_keys {
     struct buf encoded; /* the rows; `rows` has views of it */
     struct arena arena;
     struct hierarchy rows;
-    struct secret *cs, *control_mac, *row_mac;
+    struct secret *cs, *control_mac, *row_mac; /* NULL while sealed */
     struct tpm_handle ep; /* the epoch parent that is loaded, if any */
     uint32_t ep_epoch;
     uint64_t generation; /* the connection that all of this was opened on */
     struct vault_report report;
-    uint32_t degraded_s;
+    uint32_t degraded_ms;
     int64_t lost_us;  /* when the TPM was found lost; 0: it is there */
     int64_t tried_us; /* last try to open again */
     uint32_t pcr_selected, pcr_zero;

@@ -25,6 +25,16 @@ static void is_state(const struct vault *v, enum vault_state state)
                   vault_state_name(state), v->report.detail);
 }
 
+/* What says sealed, locked or foreign holds no key, and none that others come from. */
+static void holds_nothing(const struct vault *v)
+{
+    ck_assert_uint_eq(v->open->cached_count, 0);
+    ck_assert_ptr_null(v->open->cs);
+    ck_assert_ptr_null(v->open->control_mac);
+    ck_assert_ptr_null(v->open->row_mac);
+    ck_assert_uint_eq(vault_keys_control_mac(v->open).len, 0);
+}
+
 START_TEST(init_unseal_restart_gives_the_same_keys)
 {
     struct vault v;
@@ -163,13 +173,16 @@ START_TEST(lost_tpm_degrades_and_heals)
     ok(vault_keys_dk(v.open, 2, 1, &dk));
 
     /* No time allowed: sealed at once, and back again. */
-    vault_keys_set_degraded_s(v.open, 0);
+    vault_keys_set_degraded_ms(v.open, 0);
     fake_kill(&v.f);
     v.f.absent = true;
     vault_keys_tick(v.open, &v.report);
     is_state(&v, VAULT_SEALED);
+    holds_nothing(&v);
     secret_free(&dk);
-    ck_assert(vault_keys_dk(v.open, 1, 1, &dk) != RC_OK);
+    fails(vault_keys_dk(v.open, 1, 1, &dk), RC_UNAVAILABLE);
+    AUTO_SECRET derived = NULL;
+    fails(vault_keys_derive(v.open, "test", NULL, 0, 32, &derived), RC_SEALED);
     v.f.absent = false;
     vault_keys_tick(v.open, &v.report);
     is_state(&v, VAULT_SERVING);
@@ -209,7 +222,8 @@ START_TEST(foreign_tpm_while_serving_wipes_the_cache)
     memcpy(v.f.dir, other.dir, sizeof other.dir);
     vault_keys_tick(v.open, &v.report);
     is_state(&v, VAULT_FOREIGN);
-    ck_assert(vault_keys_dk(v.open, 1, 1, &dk) != RC_OK);
+    holds_nothing(&v);
+    fails(vault_keys_dk(v.open, 1, 1, &dk), RC_TPM_FOREIGN);
     fake_kill(&v.f);
     memcpy(v.f.dir, own_dir, sizeof own_dir);
     usleep(1100000); /* tried at most once a second */

@@ -116,7 +116,7 @@ static void vault_main(const int *ends, int count, bool admin, struct bytes node
     const struct vault_service_options o = {
         .tpm = {.command_ms = 5000,
                 .fd_wait_ms = 2000,
-                .degraded_s = fx.degraded_s,
+                .degraded_ms = fx.degraded_ms,
                 .has_degraded = fx.has_degraded},
         .ask_tpm = ask_tpm,
         .peer_gone = peer_gone,
@@ -125,9 +125,11 @@ static void vault_main(const int *ends, int count, bool admin, struct bytes node
     log_open("vault", LOG_WARN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     base = event_base_new();
-    if (crypto_heap_install() != RC_OK || !base || vault_service_new(base, &o, &service) != RC_OK ||
-        vault_service_set_node_state(service, node_state) != RC_OK ||
-        vault_service_start(service) != RC_OK)
+    if (crypto_heap_install() != RC_OK || !base || vault_service_new(base, &o, &service) != RC_OK)
+        _exit(3);
+    if (node_state.len) /* one that is damaged is a test's */
+        (void)vault_service_set_node_state(service, node_state);
+    if (vault_service_start(service) != RC_OK)
         _exit(3);
     for (int i = 0; i < count; i++)
         vault_service_add_peer(service, ends[i], admin ? FROM_ADMIN : FROM_WORKER);

@@ -21,7 +21,7 @@ struct fixture {
     int fd; /* a worker's end */
     struct buf rows, node_state;
     struct arena arena; /* answers */
-    uint32_t degraded_s;
+    uint32_t degraded_ms;
     bool has_degraded;
 };
 
