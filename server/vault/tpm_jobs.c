@@ -110,15 +110,13 @@ static rc_t hand_keys(struct tpm_work *w, struct job *j)
 /* A state that is lost or damaged must not be taken for a node that was never set up. */
 static rc_t report_no_node(struct tpm_work *w)
 {
-    static const char restore[] = "restore it from a backup, or run `holdfast recovery restore`";
+    static const char restore[] = "restore it, or run `holdfast recovery restore`";
     if (w->no_node.rc != RC_NOT_FOUND)
         return vault_report_set(&w->report, VAULT_SEALED, w->no_node.rc, "%s; %s", w->no_node.why,
                                 restore);
     if (w->hierarchy.cr_count)
         return vault_report_set(&w->report, VAULT_NONE, RC_SEALED,
-                                "%s; but the database has a root of keys: if node.state was lost, "
-                                "%s",
-                                w->no_node.why[0] ? w->no_node.why : "node.state is missing",
+                                "node.state is missing, but the database has a root of keys; %s",
                                 restore);
     return vault_report_set(&w->report, VAULT_NONE, RC_SEALED, NULL);
 }
