@@ -7,13 +7,16 @@ EXTRA_DIST += \
 	tests/system/test_commands.py \
 	tests/system/test_kill.py \
 	tests/system/test_offline.py \
+	tests/system/test_processes.py \
 	tests/system/test_pykmip.py \
 	tests/system/test_quickstart.py \
 	tests/system/test_recovery.py \
 	tests/system/test_reload.py \
 	tests/system/test_restart.py \
 	tests/system/test_revocation.py \
+	tests/system/test_unit.py \
 	tests/system/test_vault_states.py \
-	tests/system/test_versions.py
+	tests/system/test_versions.py \
+	tests/system/under_unit.py
 dist_check_SCRIPTS += tests/system/run.py
 TESTS += tests/system/run.py

@@ -80,6 +80,11 @@ class State:
                     self.reports += sanitizer_reports(f.read())
         return self.reports
 
+    @property
+    def sanitized(self):
+        with open(os.path.join(BUILD, "config.h"), encoding="ascii", errors="replace") as f:
+            return "#define HF_SANITIZERS" in f.read()
+
     def remove(self):
         answer = self.quickstart("--remove")
         shutil.rmtree(self.top, ignore_errors=True)
