@@ -94,11 +94,33 @@ enum cli_exit cli_number(struct cli *cli, enum cli_option option, long least, lo
         return CLI_DONE;
     char *end;
     errno = 0;
-    long number = strtol(text, &end, 10);
+    bool hexadecimal = text[0] == '0' && text[1] == 'x';
+    long number = strtol(text, &end, hexadecimal ? 16 : 10);
     if (end == text || *end || errno || number < least || number > most)
         return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: not a whole number from %ld to %ld",
                         options[option].name, text, least, most);
     *value = number;
+    return CLI_DONE;
+}
+
+enum cli_exit cli_numbers(struct cli *cli, enum cli_option option, unsigned most, uint64_t *set)
+{
+    const char *text = cli->option[option], *at = text;
+    uint64_t found = 0;
+    if (!text)
+        return CLI_DONE;
+    for (;;) {
+        char *end;
+        unsigned long number = strtoul(at, &end, 10);
+        if (!isdigit((unsigned char)*at) || number > most || (*end && *end != ','))
+            return cli_fail(cli, CLI_USAGE, NULL, "--%s %s: not numbers from 0 to %u with commas between",
+                            options[option].name, text, most);
+        found |= UINT64_C(1) << number;
+        if (!*end)
+            break;
+        at = end + 1;
+    }
+    *set = found;
     return CLI_DONE;
 }
 

@@ -67,8 +67,12 @@ static inline bool cli_given(const struct cli *cli, enum cli_option option)
 
 /* The option's value, or `preset` where it is not given. */
 const char *cli_value(const struct cli *cli, enum cli_option option, const char *preset);
-/* The option as a whole number from least to most. Tells the error and returns CLI_USAGE where it is none. */
+/* The option as a whole number from least to most, 0x before it for a hexadecimal one; *value stays as it is where
+ * the option is not given. Tells the error and returns CLI_USAGE where it is none. */
 enum cli_exit cli_number(struct cli *cli, enum cli_option option, long least, long most, long *value);
+
+/* The option as numbers from 0 to most (63 at most), with commas between, as a bit set; otherwise as cli_number(). */
+enum cli_exit cli_numbers(struct cli *cli, enum cli_option option, unsigned most, uint64_t *set);
 
 /* Reads the configuration file that --config names. Tells the error. */
 enum cli_exit cli_config(struct cli *cli, struct config *config);

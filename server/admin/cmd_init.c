@@ -120,6 +120,20 @@ static bool finish_interrupted(struct ceremony *c)
     return rename_state(c, "node.state.new", "node.state") == CLI_DONE;
 }
 
+/* --pcrs and --nv-index; what is not given stays 0, which means the vault's own choice. */
+static enum cli_exit read_choices(struct cli *cli, struct admin_request *request)
+{
+    enum { PCR_LAST = 23, NV_LEAST = 0x01800000, NV_MOST = 0x01bffffe };
+    uint64_t pcrs = 0;
+    long index = 0;
+    enum cli_exit code = cli_numbers(cli, OPT_PCRS, PCR_LAST, &pcrs);
+    if (code == CLI_DONE)
+        code = cli_number(cli, OPT_NV_INDEX, NV_LEAST, NV_MOST, &index);
+    request->pcr_mask = (uint32_t)pcrs;
+    request->nv_base = (uint32_t)index;
+    return code;
+}
+
 static enum cli_exit tell(struct cli *cli, const char *did, const char *text)
 {
     if (cli_given(cli, OPT_JSON))
@@ -160,17 +174,37 @@ static enum cli_exit keep_secrets(struct ceremony *c, const struct admin_answer 
     return code;
 }
 
+/* The escrow as it lies on the disk, with the key as it lies there: nothing else would be there one day. */
+static enum cli_exit verify_escrow(struct ceremony *c)
+{
+    char path[PATH_ROOM];
+    AUTO_BUF proof = BUF_EMPTY;
+    enum cli_exit code = read_into(c, 0, in_state(c, "secret/escrow", path));
+    if (code == CLI_DONE)
+        code = read_into(c, 1, in_state(c, "secret/recovery.key", path));
+    if (code != CLI_DONE)
+        return code;
+    rc_t rc = escrow_check(buf_view(&c->texts[0]), buf_view(&c->texts[1]), &proof);
+    return rc == RC_OK ? CLI_DONE
+                       : cli_fail(c->cli, CLI_DAMAGE, "Is the disk sound? Run it again with --replace.",
+                                  "the escrow that was written does not open with the recovery key: %s", rc_text(rc));
+}
+
 static enum cli_exit init_self(struct ceremony *c)
 {
     AUTO_VAULT_ADMIN vault = NULL;
     struct admin_answer answer;
-    const struct admin_request request = {
+    struct admin_request request = {
         .step = ADMIN_INIT_SELF_APPROVE, .domain = 1, .replace_nv = cli_given(c->cli, OPT_REPLACE)};
-    enum cli_exit code = vault_admin_open(c->cli, &c->config, &vault);
+    enum cli_exit code = read_choices(c->cli, &request);
+    if (code == CLI_DONE)
+        code = vault_admin_open(c->cli, &c->config, &vault);
     if (code == CLI_DONE)
         code = vault_admin_step(c->cli, vault, &request, &c->arena, &answer);
     if (code == CLI_DONE)
         code = keep_secrets(c, &answer);
+    if (code == CLI_DONE)
+        code = verify_escrow(c);
     if (code == CLI_DONE)
         code = keep(c, &answer, "Admin Initialise");
     if (code != CLI_DONE)
@@ -200,10 +234,12 @@ static enum cli_exit init_request(struct ceremony *c)
     if (!cli_given(c->cli, OPT_AUTH))
         return cli_fail(c->cli, CLI_USAGE, NULL, "name the public approval key: --auth FILE");
     enum cli_exit code = read_into(c, 0, c->cli->option[OPT_AUTH]);
-    const struct admin_request request = {.step = ADMIN_INIT_BEGIN,
-                                          .domain = 1,
-                                          .replace_nv = cli_given(c->cli, OPT_REPLACE),
-                                          .auth_pub = buf_view(&c->texts[0])};
+    struct admin_request request = {.step = ADMIN_INIT_BEGIN,
+                                    .domain = 1,
+                                    .replace_nv = cli_given(c->cli, OPT_REPLACE),
+                                    .auth_pub = buf_view(&c->texts[0])};
+    if (code == CLI_DONE)
+        code = read_choices(c->cli, &request);
     if (code == CLI_DONE)
         code = vault_admin_open(c->cli, &c->config, &vault);
     if (code == CLI_DONE)
@@ -394,8 +430,10 @@ enum cli_exit cmd_approval_request(struct cli *cli)
         code = read_pinned(&c, 0, &pinned);
     if (code == CLI_DONE)
         code = encode_rows(&c, &rows);
-    const struct admin_request request = {
+    struct admin_request request = {
         .step = ADMIN_APPROVAL_REQUEST, .rows = buf_view(&rows), .node_state = buf_view(&c.texts[0])};
+    if (code == CLI_DONE)
+        code = read_choices(cli, &request);
     if (code == CLI_DONE)
         code = vault_admin_open(cli, &c.config, &vault);
     if (code == CLI_DONE)
@@ -458,12 +496,14 @@ static enum cli_exit recovery_start(struct ceremony *c)
         code = read_into(c, 2, cli_value(cli, OPT_AUTH, in_state(c, "secret/auth.key", auth)));
     if (code == CLI_DONE)
         code = encode_rows(c, &rows);
-    const struct admin_request request = {.step = offline ? ADMIN_RECOVERY_BEGIN : ADMIN_RECOVERY_RESTORE,
-                                          .replace_nv = cli_given(cli, OPT_REPLACE),
-                                          .rows = buf_view(&rows),
-                                          .escrow = buf_view(&c->texts[0]),
-                                          .rec_key = buf_view(&c->texts[1]),
-                                          .auth_key = buf_view(&c->texts[2])};
+    struct admin_request request = {.step = offline ? ADMIN_RECOVERY_BEGIN : ADMIN_RECOVERY_RESTORE,
+                                    .replace_nv = cli_given(cli, OPT_REPLACE),
+                                    .rows = buf_view(&rows),
+                                    .escrow = buf_view(&c->texts[0]),
+                                    .rec_key = buf_view(&c->texts[1]),
+                                    .auth_key = buf_view(&c->texts[2])};
+    if (code == CLI_DONE)
+        code = read_choices(cli, &request);
     if (code == CLI_DONE)
         code = vault_admin_open(cli, &c->config, &vault);
     if (code == CLI_DONE)

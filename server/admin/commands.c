@@ -74,7 +74,8 @@ const struct command commands[] = {
       "Asks the running server through its control socket: the processes, the vault and its TPM, the database, the\n"
       "certificates. Where something is wrong it says what to do. Exit code 0 only if keys are served.",
       cmd_status },
-    { "init", "", 0, 0, LOCAL_JSON | O(SELF_APPROVE) | O(REQUEST) | O(RESPONSE) | O(PROOF) | O(AUTH) | O(ESCROW) | O(REPLACE),
+    { "init", "", 0, 0, LOCAL_JSON | O(SELF_APPROVE) | O(REQUEST) | O(RESPONSE) | O(PROOF) | O(AUTH) | O(ESCROW) | O(PCRS) | O(NV_INDEX) |
+      O(REPLACE),
       "make the root of all keys in this machine's TPM",
       "Once for each cluster, with the server stopped. With --self-approve the approval and recovery keys are made\n"
       "here, in STATE_DIR/secret, readable by root only: right for a trial, and for one machine whose root you\n"
@@ -94,7 +95,7 @@ const struct command commands[] = {
       "Needs neither server, database nor TPM. Shows what is approved: the node, its boot state, the target of the\n"
       "escrow. Compare it with what the node's administrator reads out to you.",
       cmd_approve },
-    { "approval request", "", 0, 0, LOCAL_JSON | O(OUT),
+    { "approval request", "", 0, 0, LOCAL_JSON | O(OUT) | O(PCRS),
       "ask for the approval of a changed boot state",
       "When 'holdfast status' says locked and you know why the boot state changed. With the server stopped.",
       cmd_approval_request },
@@ -106,7 +107,8 @@ const struct command commands[] = {
       "check that the escrow opens with the recovery key, offline",
       "Worth doing once a year. The proof of --out is what 'holdfast init --proof' takes.",
       cmd_recovery_check },
-    { "recovery restore", "", 0, 0, LOCAL_JSON | O(ESCROW) | O(RECOVERY) | O(AUTH) | O(REQUEST) | O(RESPONSE) | O(REPLACE),
+    { "recovery restore", "", 0, 0, LOCAL_JSON | O(ESCROW) | O(RECOVERY) | O(AUTH) | O(REQUEST) | O(RESPONSE) | O(PCRS) |
+      O(NV_INDEX) | O(REPLACE),
       "bring the root of all keys onto another TPM",
       "When the TPM is lost: on the new machine, with the server stopped, the same database, the escrow and the\n"
       "recovery key. With the private approval key (--auth) in one step; else --request, 'holdfast approve' and\n"

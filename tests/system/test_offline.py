@@ -75,7 +75,10 @@ def make(node, auth, recovery):
     """Init in five steps, each with what must not go."""
     path = node.path
     other, _ = keys(node.folder, "other")
-    node.step("init writes a request", "init", "--auth", auth[1], "--request", path("request"))
+    for wrong in (("--pcrs", "7,24"), ("--pcrs", "7,"), ("--pcrs", "seven"), ("--nv-index", "0x01c00000"), ("--nv-index", "x")):
+        node.step("init refuses %s %s" % wrong, "init", "--auth", auth[1], "--request", path("request"), *wrong, want=2)
+    node.step("init writes a request", "init", "--auth", auth[1], "--request", path("request"), "--pcrs", "7,14",
+              "--nv-index", "0x01800810")
     node.step("another key does not approve it", "approve", "--request", path("request"), "--key", other, "--recovery",
               recovery[1], "--out", path("bad"), want=1)
     node.step("the approval key does", "approve", "--request", path("request"), "--key", auth[0], "--recovery",
@@ -96,6 +99,7 @@ def make(node, auth, recovery):
     node.step("init takes the proof", "init", "--proof", path("proof"))
     tap.ok(node.serves(), "then it serves, without being started again", node.status())
     tap.ok(node.report().get("self_approved") is False, "and is not self-approved", node.report())
+    tap.ok(node.report()["pcrs"]["selected"] == [7, 14], "under the PCRs that were chosen", node.report())
 
 
 def lose_the_tpm(node, auth, recovery):
@@ -111,7 +115,8 @@ def lose_the_tpm(node, auth, recovery):
     os.rename(path("node.state"), path("node.state.lost"))
     escrow = ("--escrow", path("escrow"), "--recovery", recovery[0])
     node.step("init does not make a second root over the first", "init", "--auth", auth[1], "--request", path("again"), want=1)
-    node.step("recovery restore writes a request", "recovery", "restore", *escrow, "--request", path("request2"))
+    node.step("recovery restore writes a request", "recovery", "restore", *escrow, "--request", path("request2"),
+              "--pcrs", "7")
     node.step("another key does not approve it", "approve", "--request", path("request2"), "--key", path("other.pem"),
               "--out", path("bad"), want=1)
     node.step("a response to another request is refused", "recovery", "restore", "--response", path("response"), want=1)
@@ -124,6 +129,7 @@ def lose_the_tpm(node, auth, recovery):
     got = link.call(client.get(uid))
     tap.ok(got.ok and got.material == material, "the old key is served, byte for byte", got)
     link.close()
+    tap.ok(node.report()["pcrs"]["selected"] == [7], "under the PCRs of this machine", node.report())
     tap.ok(node.report().get("self_approved") is False, "and no key lies on this machine", node.report())
 
 

@@ -66,14 +66,14 @@ def boot_state(state, uid):
     tap.ok(state.wait_serving(60), "with the old boot state it opens by itself", state.status())
 
 
-def approve_now(state):
+def approve_now(state, *choices):
     """Approves the boot state as it is, with the key of the self-approved init; then the server serves."""
     state.stop_one("holdfastd")
     request, response = os.path.join(state.top, "request.json"), os.path.join(state.top, "response.json")
     for path in (request, response):
         if os.path.exists(path):
             os.remove(path)
-    answer = state.holdfast("approval", "request", "--out", request)
+    answer = state.holdfast("approval", "request", "--out", request, *choices)
     tap.ok(answer.returncode == 0, "approval request", answer.stderr)
     answer = state.holdfast("approve", "--request", request, "--key", os.path.join(state.dir, "secret/auth.key"),
                             "--out", response)
@@ -86,9 +86,12 @@ def approve_now(state):
 
 def approval(state, uid):
     """A changed boot state is approved; the old one then no longer opens, until it is approved again."""
+    selected = lambda: state.status()["vault"]["report"]["pcrs"]["selected"]
+    before = selected()
     state.stop_one("holdfastd")
     tpm.extend(os.path.join(state.dir, "tpm/sock"), 7, b"\x22" * 32)
-    approve_now(state)
+    approve_now(state, "--pcrs", "4,7")
+    tap.ok(before == [0, 2, 4, 7] and selected() == [4, 7], "with other PCRs than before, as chosen", (before, selected()))
     rows = state.psql("SELECT 1 FROM audit.events WHERE operation LIKE 'Admin%Approve%'")
     tap.ok(rows, "the approval has its audit row")
     link = client.Connection(state.env)
