@@ -52,16 +52,18 @@ static void find_vault(char *path, size_t room)
     snprintf(path, room, "%s/holdfast-vault", HOLDFAST_LIBEXEC_DIR);
 }
 
-static enum cli_exit start(struct cli *cli, const struct config *config, struct vault_admin *vault, int peer, int tpm)
+/* `tpm`: what files_open_tpm() opened. */
+static enum cli_exit start(struct cli *cli, const struct config *config, struct vault_admin *vault, int peer,
+                           const int tpm[static 2], unsigned tpm_count)
 {
-    static const char *const argv[] = {"holdfast-vault", "--admin", NULL};
+    const char *const argv[] = {"holdfast-vault", "--admin", tpm_count == 2 ? "--owner-auth" : NULL, NULL};
     char path[512];
     int error = 0;
     const char *step = "";
     struct spawn spawn = {.path = path,
                           .argv = argv,
-                          .fds = {-1, -1, STDERR_FILENO, peer, tpm},
-                          .fd_count = 5,
+                          .fds = {-1, -1, STDERR_FILENO, peer, tpm[0], tpm_count == 2 ? tpm[1] : -1},
+                          .fd_count = 4 + tpm_count,
                           .memlock = config->vault_memory_lock_bytes};
     find_vault(path, sizeof path);
     if (geteuid() == 0) {
@@ -83,19 +85,23 @@ enum cli_exit vault_admin_open(struct cli *cli, const struct config *config, str
     enum cli_exit code = refuse_while_running(cli, config);
     if (code != CLI_DONE)
         return code;
-    int tpm = files_open_tpm(config, &kind, why, sizeof why);
-    if (tpm < 0)
+    int tpm[2];
+    unsigned tpm_count = files_open_tpm(config, &kind, tpm, why, sizeof why);
+    if (tpm_count == 0)
         return cli_fail(cli, CLI_CONNECT, "Is it there, and does [vault] tpm name it rightly?", "%s", why);
     struct vault_admin *vault = calloc(1, sizeof *vault);
     if (!vault || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         free(vault);
-        close(tpm);
-        return cli_fail(cli, CLI_INTERNAL, NULL, "no channel to a vault: %s", strerror(errno));
+        code = cli_fail(cli, CLI_INTERNAL, NULL, "no channel to a vault: %s", strerror(errno));
+        vault = NULL;
     }
-    vault->channel = ends[0];
-    code = start(cli, config, vault, ends[1], tpm);
-    close(ends[1]);
-    close(tpm);
+    if (vault) {
+        vault->channel = ends[0];
+        code = start(cli, config, vault, ends[1], tpm, tpm_count);
+        close(ends[1]);
+    }
+    while (tpm_count)
+        close(tpm[--tpm_count]);
     if (code == CLI_DONE)
         *out = vault;
     else

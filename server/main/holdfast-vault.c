@@ -1,8 +1,8 @@
 /*
  * holdfast-vault: wiring of the vault process. Started by the supervisor, with the control channel
- * as descriptor 3; or with --admin by `holdfast init` and `recovery`, with the CLI's socket as 3
- * and the TPM as 4. Everything it needs comes through descriptors; once the sandbox is entered it
- * opens nothing.
+ * as descriptor 3; or with --admin by `holdfast init` and `recovery`, with the CLI's socket as 3,
+ * the TPM as 4 and, with --owner-auth, the file of its owner's authorisation as 5. Everything it
+ * needs comes through descriptors; once the sandbox is entered it opens nothing.
  */
 #include <event2/event.h>
 #include <malloc.h>
@@ -13,20 +13,21 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proto/base/wipe.h"
 #include "server/base/log.h"
 #include "server/process/child.h"
 #include "server/process/sandbox.h"
 #include "server/vault/crypto/heap.h"
 #include "server/vault/service.h"
 
-enum { ADMIN_FD = 3, ADMIN_TPM_FD = 4, DRAIN_LOOK_MS = 20 };
+enum { ADMIN_FD = 3, ADMIN_TPM_FD = 4, ADMIN_AUTH_FD = 5, DRAIN_LOOK_MS = 20 };
 static const rlim_t LOCK_ALL_LEAST = (rlim_t)96 * 1024 * 1024;
 
 struct vault_process {
     struct event_base *base;
     struct vault_service *service;
     struct event *control, *drain_look, *drain_end;
-    bool admin, tpm_given;
+    bool admin, admin_auth, tpm_given;
 };
 
 static struct control_message message; /* too large for the stack */
@@ -52,6 +53,21 @@ static bool lock_memory(void)
 static void stop(struct vault_process *v)
 {
     event_base_loopbreak(v->base);
+}
+
+/* The file of the owner's authorisation; without one the authorisation is empty. */
+static rc_t take_owner_auth(struct vault_process *v, int fd)
+{
+    uint8_t text[TPM_AUTH_MAX + 2];
+    ssize_t n = fd >= 0 ? pread(fd, text, sizeof text, 0) : 0;
+    size_t len = n > 0 ? (size_t)n : 0;
+    if (len && text[len - 1] == '\n') /* as an editor leaves it */
+        len--;
+    rc_t rc = n < 0 ? RC_IO : vault_service_set_owner_auth(v->service, bytes_of(text, len));
+    wipe(text, sizeof text);
+    if (rc != RC_OK)
+        log_error("vault.owner_auth", "result=%s", rc_name(rc));
+    return rc;
 }
 
 /* ---- towards the supervisor ---- */
@@ -88,6 +104,10 @@ static void on_tpm(struct vault_process *v, struct control_message *m)
     size_t len = m->len - 1 < sizeof reason - 1 ? m->len - 1 : sizeof reason - 1;
     memcpy(reason, m->body + 1, len);
     reason[len] = '\0';
+    if (m->fd_count && take_owner_auth(v, m->fd_count == 2 ? m->fds[1] : -1) != RC_OK) {
+        vault_service_give_tpm(v->service, -1, "the file of tpm_owner_auth cannot be used");
+        return;
+    }
     vault_service_give_tpm(v->service, control_take(m, 0), reason[0] ? reason : NULL);
 }
 
@@ -200,6 +220,8 @@ static rc_t start_admin(struct vault_process *v)
     signal(SIGPIPE, SIG_IGN);
     TRY(sandbox_harden());
     TRY(make_service(v, NULL));
+    if (v->admin_auth)
+        TRY(take_owner_auth(v, ADMIN_AUTH_FD));
     TRY(sandbox_enter(SANDBOX_VAULT));
     TRY(vault_service_start(v->service));
     return vault_service_add_peer(v->service, ADMIN_FD, FROM_ADMIN);
@@ -237,8 +259,11 @@ static void finish(struct vault_process *v)
 
 int main(int argc, char **argv)
 {
-    struct vault_process v = {.admin = argc == 2 && strcmp(argv[1], "--admin") == 0};
-    if (argc > 1 && !v.admin) {
+    struct vault_process v = {
+        .admin = argc > 1 && argc < 4 && strcmp(argv[1], "--admin") == 0,
+        .admin_auth = argc == 3 && strcmp(argv[2], "--owner-auth") == 0,
+    };
+    if (argc > 1 && (!v.admin || (argc == 3 && !v.admin_auth))) {
         fputs("holdfast-vault: started by holdfastd and by `holdfast init`, not by hand\n", stderr);
         return 2;
     }

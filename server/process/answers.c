@@ -73,18 +73,18 @@ static void on_ask_tpm(struct child *c, struct control_message *m)
     enum control_tpm kind = CONTROL_TPM_DEVICE;
     uint8_t body[256];
     char why[240] = "";
-    size_t len;
-    int fd = files_open_tpm(&c->sup->config, &kind, why, sizeof why);
+    int fds[2];
+    unsigned count = files_open_tpm(&c->sup->config, &kind, fds, why, sizeof why);
+    size_t len = count ? 0 : strlen(why);
 
     (void)m;
     body[0] = (uint8_t)kind;
-    len = strlen(why);
     memcpy(body + 1, why, len);
-    if (fd < 0)
+    if (!count)
         log_warn("tpm.open", "error=\"%s\"", why);
-    (void)child_send(c, CONTROL_TPM, bytes_of(body, 1 + (fd < 0 ? len : 0)), &fd, fd < 0 ? 0 : 1);
-    if (fd >= 0)
-        close(fd);
+    (void)child_send(c, CONTROL_TPM, bytes_of(body, 1 + len), fds, count);
+    while (count)
+        close(fds[--count]);
 }
 
 static void on_ask_node_state(struct child *c, struct control_message *m)

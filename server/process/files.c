@@ -168,18 +168,6 @@ static int connect_unix(const char *path)
     return fd;
 }
 
-int files_open_tpm(const struct config *c, enum control_tpm *kind, char *why, size_t room)
-{
-    bool software = !strncmp(c->vault_tpm, "swtpm:", 6);
-    const char *path = strchr(c->vault_tpm, ':') + 1;
-    int fd = software ? connect_unix(path) : open(path, O_RDWR | O_CLOEXEC);
-
-    *kind = software ? CONTROL_TPM_SOFTWARE : CONTROL_TPM_DEVICE;
-    if (fd < 0)
-        snprintf(why, room, "the TPM %.120s cannot be opened: %s", c->vault_tpm, strerror(errno));
-    return fd;
-}
-
 static int open_file(const char *path, char *why, size_t room)
 {
     struct stat st;
@@ -196,6 +184,27 @@ static int open_file(const char *path, char *why, size_t room)
         errno = error;
     }
     return fd;
+}
+
+unsigned files_open_tpm(const struct config *c, enum control_tpm *kind, int fds[static 2],
+                        char *why, size_t room)
+{
+    bool software = !strncmp(c->vault_tpm, "swtpm:", 6);
+    const char *path = strchr(c->vault_tpm, ':') + 1;
+
+    *kind = software ? CONTROL_TPM_SOFTWARE : CONTROL_TPM_DEVICE;
+    fds[0] = software ? connect_unix(path) : open(path, O_RDWR | O_CLOEXEC);
+    if (fds[0] < 0) {
+        snprintf(why, room, "the TPM %.120s cannot be opened: %s", c->vault_tpm, strerror(errno));
+        return 0;
+    }
+    if (!*c->vault_tpm_owner_auth)
+        return 1;
+    fds[1] = open_file(c->vault_tpm_owner_auth, why, room);
+    if (fds[1] >= 0)
+        return 2;
+    close(fds[0]);
+    return 0;
 }
 
 rc_t files_open_tls(const struct config *c, int fds[static 4], unsigned *count, char *why,

@@ -129,8 +129,10 @@ rc_t files_make_config(struct supervisor *s);
 rc_t files_open_run_dir(struct supervisor *s);
 void files_write_pid(struct supervisor *s, const char *name, pid_t pid);
 void files_remove_pid(struct supervisor *s, const char *name);
-/* The TPM as configured; -1 and a sentence when it cannot be opened. */
-int files_open_tpm(const struct config *c, enum control_tpm *kind, char *why, size_t room);
+/* The TPM as configured, then the file of its owner's authorisation if there is one. How many were
+ * opened; 0 and a sentence when one of them cannot be. */
+unsigned files_open_tpm(const struct config *c, enum control_tpm *kind, int fds[static 2],
+                        char *why, size_t room);
 /* Key, certificate, client CAs, CRL if configured. RC_IO with a sentence. */
 rc_t files_open_tls(const struct config *c, int fds[static 4], unsigned *count, char *why,
                     size_t room);

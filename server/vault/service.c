@@ -536,6 +536,11 @@ void vault_service_set_no_node_state(struct vault_service *s, rc_t rc, const cha
     tpm_thread_set_no_node(s->tpm, rc, why);
 }
 
+rc_t vault_service_set_owner_auth(struct vault_service *s, struct bytes auth)
+{
+    return tpm_thread_set_owner_auth(s->tpm, auth);
+}
+
 void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason)
 {
     if (fd < 0 && reason)

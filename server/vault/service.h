@@ -48,6 +48,9 @@ rc_t vault_service_set_node_state(struct vault_service *s, struct bytes text);
 /* There is no such text: RC_NOT_FOUND when the node was never set up (so it is until told
  * otherwise), RC_IO when it cannot be read; `why` (may be NULL) says it to people. */
 void vault_service_set_no_node_state(struct vault_service *s, rc_t rc, const char *why);
+/* The authorisation of the TPM's owner, for the descriptor given next; empty where it has none.
+ * Copied. RC_INVALID_FIELD: longer than TPM_AUTH_MAX. */
+rc_t vault_service_set_owner_auth(struct vault_service *s, struct bytes auth);
 /* Takes fd over; -1: no TPM now. `reason` (may be NULL) goes to the status. */
 void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason);
 /* Appends the status as a JSON object. */

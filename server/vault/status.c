@@ -72,8 +72,8 @@ static rc_t put_alarm(struct buf *out, const struct vault_service *s)
     if (gmtime_r(&s->integrity_s, &utc))
         strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &utc);
     snprintf(text, sizeof text,
-             "%llu times a row of the database failed its check and its key was refused, last at %s "
-             "object %s: damaged, swapped or edited. Find out by whom, and restore it from a "
+             "%llu times a row of the database failed its check and its key was refused, last at "
+             "%s object %s: damaged, swapped or edited. Find out by whom, and restore it from a "
              "backup; the log names each (vault.integrity).",
              (unsigned long long)s->integrity, at, uid);
     TRY(buf_add_str(out, ","));

@@ -149,8 +149,8 @@ static rc_t take_rows(struct tpm_work *w, struct bytes rows)
 
 /*
  * Idempotent: the same rows while open change nothing. Other rows while open (a new domain, a new
- * approval) are opened in place of the old ones; if they do not open, the old ones serve on. Without
- * the TPM neither would open: the rows wait, and what is open serves on.
+ * approval) are opened in place of the old ones; if they do not open, the old ones serve on.
+ * Without the TPM neither would open: the rows wait, and what is open serves on.
  */
 static rc_t run_unseal(struct tpm_work *w, const struct node_state *node, struct job *j)
 {

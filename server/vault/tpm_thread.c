@@ -32,6 +32,7 @@ struct tpm_thread {
     struct node_state node;
     bool has_node;
     struct tpm_no_node no_node; /* when has_node is false */
+    struct secret *owner_auth;  /* NULL: empty */
 
     struct tpm_work work; /* the thread's own */
 };
@@ -70,6 +71,7 @@ static rc_t get_fd(void *arg, int *fd_out)
     int fd = t->fd_given ? t->fd : -1;
     t->fd_given = t->fd_wanted = t->fd_told = false;
     t->fd = -1;
+    (void)tpm_set_owner_auth(t->work.tpm, t->owner_auth ? secret_view(t->owner_auth) : BYTES_NONE);
     pthread_mutex_unlock(&t->lock);
     *fd_out = fd;
     return fd >= 0 ? RC_OK : RC_UNAVAILABLE;
@@ -96,6 +98,20 @@ void tpm_thread_give_fd(struct tpm_thread *t, int fd)
         close(fd); /* nobody waits any longer */
     }
     pthread_mutex_unlock(&t->lock);
+}
+
+rc_t tpm_thread_set_owner_auth(struct tpm_thread *t, struct bytes auth)
+{
+    AUTO_SECRET fresh = NULL;
+    if (auth.len > TPM_AUTH_MAX)
+        return RC_INVALID_FIELD;
+    if (auth.len)
+        TRY(secret_from(auth, &fresh));
+    pthread_mutex_lock(&t->lock);
+    secret_free(&t->owner_auth);
+    t->owner_auth = secret_give(&fresh);
+    pthread_mutex_unlock(&t->lock);
+    return RC_OK;
 }
 
 static void *loop(void *arg)
@@ -195,6 +211,7 @@ void tpm_thread_free(struct tpm_thread *t)
     tpm_work_end(&t->work);
     jobs_free(t->todo);
     jobs_free(t->done);
+    secret_free(&t->owner_auth);
     if (t->fd >= 0)
         close(t->fd);
     if (t->wake_fd >= 0)

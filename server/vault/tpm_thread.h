@@ -90,6 +90,9 @@ struct job *tpm_thread_take(struct tpm_thread *t);
 bool tpm_thread_wants_fd(struct tpm_thread *t);
 /* Answers it; takes fd over; -1: there is none now. */
 void tpm_thread_give_fd(struct tpm_thread *t, int fd);
+/* The owner's authorisation, for the descriptor given next; empty where the TPM has none. Copied.
+ * RC_INVALID_FIELD: longer than TPM_AUTH_MAX. */
+rc_t tpm_thread_set_owner_auth(struct tpm_thread *t, struct bytes auth);
 /* The pinned state of this node. Before start, or at any time later. */
 void tpm_thread_set_node(struct tpm_thread *t, const struct node_state *state);
 /* There is none to go by. rc: RC_NOT_FOUND when the node was never set up (so it is until told

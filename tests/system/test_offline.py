@@ -26,8 +26,8 @@ class Node:
         self.state, self.folder, self.port, self.server = state, folder, support.free_port(), None
         os.makedirs(folder + "/run")
         self.conf = self.configure()
-        self.env = {"HOLDFAST_CONFIG": self.conf, "HOLDFAST_PORT": str(self.port), "HOLDFAST_CA": self.path("ca/ca.pem"),
-                    "HOLDFAST_CERT": self.path("first/cert.pem"), "HOLDFAST_KEY": self.path("first/key.pem")}
+        self.env = {"HOLDFAST_CONFIG": self.conf, "HOLDFAST_PORT": str(self.port),
+                    "HOLDFAST_CA": self.path("ca/ca.pem"), "HOLDFAST_CERT": self.path("first/cert.pem"), "HOLDFAST_KEY": self.path("first/key.pem")}
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -38,7 +38,10 @@ class Node:
                "port": str(self.port)}
         with open(self.state.conf, encoding="utf-8") as f:
             lines = f.read().replace("dbname=holdfast ", "dbname=holdfast_offline ").splitlines()
-        lines = [x.split("=")[0] + "= " + own[x.split("=")[0].strip()] if x.split("=")[0].strip() in own else x for x in lines]
+        for i, line in enumerate(lines):
+            key = line.split("=")[0].strip()
+            if key in own:
+                lines[i] = "%s = %s" % (key, own[key])
         with open(self.path("holdfast.conf"), "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
         return self.path("holdfast.conf")
@@ -75,7 +78,8 @@ def make(node, auth, recovery):
     """Init in five steps, each with what must not go."""
     path = node.path
     other, _ = keys(node.folder, "other")
-    for wrong in (("--pcrs", "7,24"), ("--pcrs", "7,"), ("--pcrs", "seven"), ("--nv-index", "0x01c00000"), ("--nv-index", "x")):
+    for wrong in (("--pcrs", "7,24"), ("--pcrs", "7,"), ("--pcrs", "seven"), ("--nv-index", "0x01c00000"),
+                  ("--nv-index", "x")):
         node.step("init refuses %s %s" % wrong, "init", "--auth", auth[1], "--request", path("request"), *wrong, want=2)
     node.step("init writes a request", "init", "--auth", auth[1], "--request", path("request"), "--pcrs", "7,14",
               "--nv-index", "0x01800810")
@@ -84,8 +88,8 @@ def make(node, auth, recovery):
     node.step("the approval key does", "approve", "--request", path("request"), "--key", auth[0], "--recovery",
               recovery[1], "--out", path("response"))
     node.step("init takes the response", "init", "--response", path("response"), "--escrow", path("escrow"))
-    tap.ok(not [x for x in os.listdir(node.folder) if x in ("secret", "init.pending")], "and leaves no key and no half-done work",
-           os.listdir(node.folder))
+    left = [x for x in os.listdir(node.folder) if x in ("secret", "init.pending")]
+    tap.ok(not left, "and leaves no key and no half-done work", left)
     node.start()
     tap.ok(support.wait_for(lambda: node.report().get("state") == "ceremony-wait", 20, 0.2),
            "without the proof of the escrow the vault serves nothing", node.status())
@@ -114,7 +118,8 @@ def lose_the_tpm(node, auth, recovery):
     swap_tpm(node.state, path("tpm-lost"))
     os.rename(path("node.state"), path("node.state.lost"))
     escrow = ("--escrow", path("escrow"), "--recovery", recovery[0])
-    node.step("init does not make a second root over the first", "init", "--auth", auth[1], "--request", path("again"), want=1)
+    node.step("init does not make a second root over the first", "init", "--auth", auth[1], "--request", path("again"),
+              want=1)
     node.step("recovery restore writes a request", "recovery", "restore", *escrow, "--request", path("request2"),
               "--pcrs", "7")
     node.step("another key does not approve it", "approve", "--request", path("request2"), "--key", path("other.pem"),

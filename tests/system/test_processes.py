@@ -48,8 +48,10 @@ def rights(state):
         strange = {x for x in environment(pid) if not x.startswith(("ASAN_", "UBSAN_", "LSAN_", "GCOV_", "LLVM_"))}
         tap.ok(strange <= {"PATH", "LANG", "TZ", "RES_OPTIONS"}, "%s has nothing of our environment" % name, strange)
         if not state.sanitized:
-            tap.ok(os.stat("/proc/%d/mem" % pid).st_uid == 0, "%s is not dumpable: its memory is root's in /proc" % name)
-    tap.ok(len({u for _, u in users}) == 2 and "0" not in {u for _, u in users}, "vault and workers are two users", users)
+            tap.ok(os.stat("/proc/%d/mem" % pid).st_uid == 0,
+                   "%s is not dumpable: its memory is root's in /proc" % name)
+    ids = {u for _, u in users}
+    tap.ok(len(users) == len(ids) == 2 and "0" not in ids, "vault and workers are two users", users)
     f = facts(supervisor)
     tap.ok(f["CapEff"] == f["CapPrm"] == f["CapBnd"] and int(f["CapEff"], 16) == 0xe0 and f["NoNewPrivs"] == "1",
            "the supervisor keeps three capabilities", f)
@@ -64,8 +66,8 @@ def memory(state):
     tap.ok(locked >= 256 and swapped == 0, "the vault's secrets are in locked memory, none in swap", (locked, swapped))
     whole = limit(pid, "Max locked memory") >= 96 << 20
     report = state.status()["vault"]["report"]
-    tap.ok(report["memory_locked"] is whole, "all of its memory is locked where the limit has room, and status says which",
-           report)
+    tap.ok(report["memory_locked"] is whole,
+           "all of its memory is locked where the limit has room, and status says which", report)
     if whole:
         size = int(facts(pid)["VmSize"].split()[0])
         tap.ok(locked * 2 > size, "and it is", (locked, size))
@@ -207,8 +209,8 @@ def drain(state):
     ended = lambda: [x for x in state.log()[mark:].splitlines() if "event=keeper.died name=holdfastd" in x]
     tap.ok(support.wait_for(ended, 40, 0.1) and " status=0 " in ended()[0] + " ", "and the server, in order", ended())
     tap.ok(state.wait_serving(60), "started again it serves", state.status())
-    made = {r[0] for r in state.psql("SELECT object FROM audit.events WHERE operation = 'Create' AND result = 'Success' "
-                                     "AND at >= '%s'" % since)}
+    made = {r[0] for r in state.psql("SELECT object FROM audit.events WHERE operation = 'Create' "
+                                     "AND result = 'Success' AND at >= '%s'" % since)}
     lost = made - set(acked)
     tap.ok(len(acked) > 50 and made == set(acked), "what was carried out was answered, and the other way round: %d keys"
            % len(acked), (len(lost), sorted(lost)[:5]))
@@ -223,7 +225,8 @@ def fresh_status(state):
     for _ in range(5):
         link.call(client.create())
     link.close()
-    tap.ok(support.wait_for(lambda: counted() >= before + 5, 12, 0.2), "status tells the vault's work within seconds", before)
+    tap.ok(support.wait_for(lambda: counted() >= before + 5, 12, 0.2), "status tells the vault's work within seconds",
+           before)
 
 
 def run(state):

@@ -53,12 +53,13 @@ def run(state):
     with open(log, "wb") as out:
         server = subprocess.Popen([sys.executable, os.path.join(support.HERE, "under_unit.py"), UNIT,
                                    os.path.join(support.MAIN, "holdfastd"), "--config", conf],
-                                  stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={"NOTIFY_SOCKET": path, "PATH": os.environ["PATH"]})
+                                  stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                  env={"NOTIFY_SOCKET": path, "PATH": os.environ["PATH"]})
     try:
         said = hear(notify)
         with open(log, encoding="utf-8", errors="replace") as f:
             text = f.read()
-        if not tap.ok(said == "READY=1", "the server becomes ready under its unit, and says so", "%s\n%s" % (said, text)):
+        if not tap.ok(said == "READY=1", "the server becomes ready under its unit, and says so", (said or "") + text):
             return
         tap.ok(state.wait_serving(30), "and serves", state.status())
         link = client.Connection(state.env)

@@ -8,6 +8,9 @@ import tap
 import tpm
 
 
+LAST_GET = "SELECT result FROM audit.events WHERE object = '%s' AND operation = 'Get' ORDER BY at DESC LIMIT 1"
+
+
 def told(state, uid, mark, wanted, sentence, *words):
     """The state is in `holdfast status`, with these words, and in the log since `mark`; clients get a clear error."""
     good = state.wait_state(wanted, 30)
@@ -32,7 +35,7 @@ def refused_clearly(state, uid):
     link.close()
     tap.ok(not result.ok and result.material is None and result.reason == 0x100 and "sealed" in result.message,
            "a client is told that the vault is sealed", result)
-    rows = state.psql("SELECT result FROM audit.events WHERE object = '%s' AND operation = 'Get' ORDER BY at DESC LIMIT 1" % uid)
+    rows = state.psql(LAST_GET % uid)
     tap.ok(rows and rows[0][0] != "Success", "and the refusal is audited", rows)
     code, error = state.json("key", "create")
     tap.ok(code == 4, "holdfast ends with exit 4: not now", error)
@@ -91,7 +94,8 @@ def approval(state, uid):
     state.stop_one("holdfastd")
     tpm.extend(os.path.join(state.dir, "tpm/sock"), 7, b"\x22" * 32)
     approve_now(state, "--pcrs", "4,7")
-    tap.ok(before == [0, 2, 4, 7] and selected() == [4, 7], "with other PCRs than before, as chosen", (before, selected()))
+    tap.ok(before == [0, 2, 4, 7] and selected() == [4, 7], "with other PCRs than before, as chosen",
+           (before, selected()))
     rows = state.psql("SELECT 1 FROM audit.events WHERE operation LIKE 'Admin%Approve%'")
     tap.ok(rows, "the approval has its audit row")
     link = client.Connection(state.env)
@@ -111,7 +115,8 @@ def missing_tpm(state, uid):
     state.stop_one("swtpm")
     mark = len(state.log())
     state.kill("vault")
-    told(state, uid, mark, "sealed", "without the TPM a new vault stays sealed, and status says so", "the TPM cannot be opened")
+    told(state, uid, mark, "sealed", "without the TPM a new vault stays sealed, and status says so",
+         "the TPM cannot be opened")
     tap.ok("tpm/sock" in status_text(state), "with the place where the TPM should be", status_text(state))
     state.start_one("swtpm")
     tap.ok(state.wait_serving(60), "it opens by itself when the TPM is back", state.status())
@@ -156,6 +161,37 @@ def node_state(state, uid):
     os.chmod(path + ".tmp", 0o600)
     os.rename(path + ".tmp", path)
     tap.ok(state.wait_serving(60), "put back, it is taken up without a hand", state.status())
+
+
+def owner_auth(state, uid):
+    """The TPM's owner has an authorisation: the server and the ceremonies take it from the file that is configured."""
+    socket, path = os.path.join(state.dir, "tpm/sock"), os.path.join(state.top, "owner-auth")
+    with open(state.conf, encoding="utf-8") as f:
+        conf = f.read()
+    state.stop_one("holdfastd")
+    tap.ok(tpm.change_owner_auth(socket, b"", b"of the owner") == 0, "the TPM's owner gets an authorisation")
+    mark = len(state.log())
+    state.start_one("holdfastd")
+    told(state, uid, mark, "sealed", "without it the vault stays sealed, and status says what is missing",
+         "tpm_owner_auth")
+    state.stop_one("holdfastd")
+    with open(state.conf, "w", encoding="utf-8") as f:
+        f.write(conf.replace("[vault]\n", "[vault]\ntpm_owner_auth = %s\n" % path, 1))
+    mark = len(state.log())
+    state.start_one("holdfastd")
+    told(state, uid, mark, "sealed", "a file that is not there is named", "the TPM cannot be opened")
+    tap.ok("owner-auth cannot be read" in status_text(state), "with its path", status_text(state))
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+        f.write("of the owner\n")
+    tap.ok(state.wait_serving(30), "with it the vault opens", state.status())
+    state.stop_one("holdfastd")
+    answer = state.holdfast("approval", "request", "--out", os.path.join(state.top, "owner-request"))
+    tap.ok(answer.returncode == 0, "and so do the ceremonies", answer.stderr)
+    tap.ok(tpm.change_owner_auth(socket, b"of the owner", b"") == 0, "the authorisation is taken away again")
+    with open(state.conf, "w", encoding="utf-8") as f:
+        f.write(conf)
+    state.start_one("holdfastd")
+    tap.ok(state.wait_serving(60), "and the vault opens without", state.status())
 
 
 def hierarchy_row(state, sentence, change, undo, *words):
@@ -219,20 +255,21 @@ def edited_rows(state, link, uid, refused):
     for column, value in edits:
         state.psql(SUPER + "UPDATE kmip.object SET %s = %s WHERE uid = '%s'" % (column, value, uid), role="postgres")
         refused("a row with another %s is refused" % column)
-        state.psql(SUPER + "UPDATE kmip.object o SET %s = b.%s FROM %s b WHERE o.uid = b.uid" % (column, column, before),
-                   role="postgres")
+        undo = "UPDATE kmip.object o SET %s = b.%s FROM %s b WHERE o.uid = b.uid" % (column, column, before)
+        state.psql(SUPER + undo, role="postgres")
     state.psql("DROP TABLE " + before, role="postgres")
     tap.ok(link.call(client.get(uid)).ok, "put right, the key is served on the same connection")
 
 
 def undeleted_rows(state, link, gone):
     """A destroyed key's row and material are put back, in ever better ways."""
-    state.psql("CREATE TABLE public.kept_row AS SELECT * FROM kmip.object WHERE uid = '%s'" % gone, role="postgres")
-    state.psql("CREATE TABLE public.kept_material AS SELECT * FROM kmip.material WHERE uid = '%s'" % gone, role="postgres")
+    keep = "CREATE TABLE public.%s AS SELECT * FROM kmip.%s WHERE uid = '%s'"
+    state.psql(keep % ("kept_row", "object", gone), role="postgres")
+    state.psql(keep % ("kept_material", "material", gone), role="postgres")
     tap.ok(link.call(client.destroy(gone)).ok, "a key is destroyed")
     rows = state.psql("SELECT envelope IS NULL FROM kmip.material WHERE uid = '%s'" % gone, role="postgres")
     tap.ok(rows == [["t"]], "its material is gone from the database", rows)
-    state.psql("CREATE TABLE public.tombstone AS SELECT * FROM kmip.object WHERE uid = '%s'" % gone, role="postgres")
+    state.psql(keep % ("tombstone", "object", gone), role="postgres")
     material = ("UPDATE kmip.material m SET envelope = k.envelope FROM public.kept_material k WHERE m.uid = k.uid; ")
     ways = [("its material alone", ""),
             ("its material and state", "state = k.state"),
@@ -242,9 +279,11 @@ def undeleted_rows(state, link, gone):
         change = "UPDATE kmip.object o SET %s FROM public.kept_row k WHERE o.uid = k.uid; " % columns if columns else ""
         state.psql(SUPER + material + change, role="postgres")
         result = link.call(client.get(gone))
-        tap.ok(not result.ok and result.material is None, "a tombstone that got back %s gives nobody the key" % what, result)
-    state.psql(SUPER + "UPDATE kmip.object o SET state = t.state, destroy_date = t.destroy_date, control_mac = t.control_mac "
-               "FROM public.tombstone t WHERE o.uid = t.uid; UPDATE kmip.material SET envelope = NULL WHERE uid = '%s'; "
+        tap.ok(not result.ok and result.material is None, "a tombstone that got back %s gives nobody the key" % what,
+               result)
+    state.psql(SUPER + "UPDATE kmip.object o SET state = t.state, destroy_date = t.destroy_date, "
+               "control_mac = t.control_mac FROM public.tombstone t WHERE o.uid = t.uid; "
+               "UPDATE kmip.material SET envelope = NULL WHERE uid = '%s'; "
                "DROP TABLE public.kept_row, public.kept_material, public.tombstone" % gone, role="postgres")
 
 
@@ -262,8 +301,7 @@ def object_rows(state):
             "WHERE (m.uid, o.uid) IN (('%s', '%s'), ('%s', '%s'))" % pair)
     state.psql(swap, role="postgres")
     refused("swapped material is refused, no wrong key is given")
-    rows = state.psql("SELECT result, detail FROM audit.events WHERE object = '%s' AND operation = 'Get' ORDER BY at DESC "
-                      "LIMIT 1" % one)
+    rows = state.psql(LAST_GET % one)
     tap.ok(rows and rows[0][0] != "Success", "and the attempt is audited", rows)
     swap_records = (SUPER + "UPDATE kmip.object m SET control_mac = o.control_mac, initial_date = o.initial_date "
                     "FROM kmip.object o WHERE (m.uid, o.uid) IN (('%s', '%s'), ('%s', '%s'))" % pair)
@@ -272,7 +310,8 @@ def object_rows(state):
     state.psql(swap, role="postgres")
     refused("swapped control records are refused")
     state.psql(swap_records, role="postgres")
-    flip = SUPER + "UPDATE kmip.material SET envelope = set_byte(envelope, 80, get_byte(envelope, 80) # 1) WHERE uid = '%s'" % one
+    flip = (SUPER + "UPDATE kmip.material SET envelope = set_byte(envelope, 80, get_byte(envelope, 80) # 1) "
+            "WHERE uid = '%s'" % one)
     state.psql(flip, role="postgres")
     refused("a damaged row is refused")
     state.psql(flip, role="postgres")
@@ -293,7 +332,8 @@ def object_rows(state):
     tap.ok(link.call(client.get(one)).material == kept, "put right, the key is served again")
     undeleted_rows(state, link, gone)
     failures = lambda: (state.status().get("vault") or {}).get("report", {}).get("integrity_failures", 0)
-    tap.ok(support.wait_for(lambda: failures() >= 3, 8, 0.2), "status counts what failed its check", state.status()["vault"])
+    tap.ok(support.wait_for(lambda: failures() >= 3, 8, 0.2), "status counts what failed its check",
+           state.status()["vault"])
     alarm = lambda: [x for x in status_text(state).splitlines() if "alarm:" in x and gone in x]
     tap.ok(support.wait_for(alarm, 8, 0.2) and "restore it from a backup" in alarm()[0],
            "and names the last of them, with what to do", status_text(state))
@@ -308,5 +348,6 @@ def run(state):
     missing_tpm(state, uid)
     foreign_tpm(state, uid)
     node_state(state, uid)
+    owner_auth(state, uid)
     hierarchy_rows(state)
     approval(state, uid)

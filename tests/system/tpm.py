@@ -1,4 +1,4 @@
-"""Two TPM commands, spoken to a software TPM's socket while nobody else is connected."""
+"""A few TPM commands, spoken to a software TPM's socket while nobody else is connected."""
 import socket
 import struct
 
@@ -17,3 +17,10 @@ def extend(path, pcr, digest):
     session = struct.pack(">IHBH", 0x40000009, 0, 0, 0)
     body = struct.pack(">I", pcr) + struct.pack(">I", len(session)) + session + struct.pack(">IH", 1, 0x000B) + digest
     return command(path, struct.pack(">HII", 0x8002, 10 + len(body), 0x182) + body)
+
+
+def change_owner_auth(path, old, new):
+    """TPM2_HierarchyChangeAuth of the owner (TPM 2.0 Library, part 3, 24.8), with the old one as a password."""
+    session = struct.pack(">IHBH", 0x40000009, 0, 0, len(old)) + old
+    body = struct.pack(">I", 0x40000001) + struct.pack(">I", len(session)) + session + struct.pack(">H", len(new)) + new
+    return command(path, struct.pack(">HII", 0x8002, 10 + len(body), 0x129) + body)

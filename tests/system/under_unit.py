@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""under_unit.py UNIT COMMAND...: runs the command with the rights that a systemd unit gives: capabilities, limits, umask
-and system call filter. Stands in for systemd where it does not run; the sets of calls come from systemd-analyze."""
+"""under_unit.py UNIT COMMAND...: runs the command with the rights that a systemd unit gives: capabilities, limits,
+umask and system call filter. Stands in for systemd where it does not run; the sets of calls come from
+systemd-analyze."""
 import ctypes
 import os
 import re

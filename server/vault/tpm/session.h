@@ -14,7 +14,7 @@
 
 struct tpm {
     struct tpm_options options;
-    TPM2B_AUTH owner_auth, endorsement_auth;
+    TPM2B_AUTH owner_auth;
     int fd; /* -1 without a connection */
     struct tcti_fd tcti;
     ESYS_CONTEXT *esys;

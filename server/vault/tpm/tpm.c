@@ -188,13 +188,14 @@ void tpm_scrub(struct tpm *t)
 
 /* ---- making and breaking ---- */
 
-static rc_t copy_auth(struct bytes from, TPM2B_AUTH *to)
+rc_t tpm_set_owner_auth(struct tpm *t, struct bytes auth)
 {
-    if (from.len > sizeof to->buffer)
+    if (auth.len > TPM_AUTH_MAX)
         return RC_INVALID_FIELD;
-    to->size = (UINT16)from.len;
-    if (from.len)
-        memcpy(to->buffer, from.data, from.len);
+    wipe(&t->owner_auth, sizeof t->owner_auth);
+    t->owner_auth.size = (UINT16)auth.len;
+    if (auth.len)
+        memcpy(t->owner_auth.buffer, auth.data, auth.len);
     return RC_OK;
 }
 
@@ -207,18 +208,10 @@ rc_t tpm_new(const struct tpm_options *options, struct tpm **out)
     if (!t)
         return RC_NO_MEMORY;
     t->options = *options;
-    t->options.owner_auth = t->options.endorsement_auth = BYTES_NONE;
     if (t->options.command_ms == 0)
         t->options.command_ms = COMMAND_MS;
     t->fd = -1;
     t->session = t->srk = t->nv_handle = ESYS_TR_NONE;
-    rc_t rc = copy_auth(options->owner_auth, &t->owner_auth);
-    if (rc == RC_OK)
-        rc = copy_auth(options->endorsement_auth, &t->endorsement_auth);
-    if (rc != RC_OK) {
-        tpm_free(&t);
-        return rc;
-    }
     *out = t;
     return RC_OK;
 }
@@ -290,7 +283,19 @@ rc_t tpm_count_left(struct tpm *t, size_t *count)
     return RC_OK;
 }
 
-static rc_t make_srk(struct tpm *t)
+/* The salt needs the storage root; without it the session is good for showing that an authorisation
+ * is known, not for secrets. */
+static rc_t start_session(struct tpm *t, ESYS_TR salt_key, ESYS_TR *out)
+{
+    TPMT_SYM_DEF symmetric = {
+        .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB};
+    return TPM_RUN(t, "StartAuthSession",
+                   Esys_StartAuthSession(t->esys, salt_key, ESYS_TR_NONE, ESYS_TR_NONE,
+                                         ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_HMAC, &symmetric,
+                                         TPM2_ALG_SHA256, out));
+}
+
+static rc_t create_srk(struct tpm *t, ESYS_TR session)
 {
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     TPM2B_DATA outside = {0};
@@ -298,22 +303,30 @@ static rc_t make_srk(struct tpm *t)
     TPM2B_PUBLIC wanted;
     AUTO_ESYS TPM2B_PUBLIC *public = NULL;
     template_srk(&wanted);
-    TRY(TPM_RUN(t, "CreatePrimary(storage root)",
-                Esys_CreatePrimary(t->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                                   ESYS_TR_NONE, &sensitive, &wanted, &outside, &pcrs, &t->srk,
-                                   &public, NULL, NULL, NULL)));
+    rc_t rc =
+        TPM_RUN(t, "CreatePrimary(storage root)",
+                Esys_CreatePrimary(t->esys, ESYS_TR_RH_OWNER, session, ESYS_TR_NONE, ESYS_TR_NONE,
+                                   &sensitive, &wanted, &outside, &pcrs, &t->srk, &public, NULL,
+                                   NULL, NULL));
+    uint32_t code = tpm_last_format_one(t);
+    if (rc == RC_TPM && (code == TPM2_RC_BAD_AUTH || code == TPM2_RC_AUTH_FAIL))
+        return tpm_fail(t, RC_TPM, "the TPM's owner has another authorisation; "
+                                   "[vault] tpm_owner_auth names the file with it");
+    TRY(rc);
     t->srk_public = *public;
     return template_name(public, &t->srk_name);
 }
 
-static rc_t start_session(struct tpm *t)
+/* An authorisation that there is must not go over the wire: a session proves it instead. */
+static rc_t make_srk(struct tpm *t)
 {
-    TPMT_SYM_DEF symmetric = {
-        .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB};
-    return TPM_RUN(t, "StartAuthSession",
-                   Esys_StartAuthSession(t->esys, t->srk, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                         ESYS_TR_NONE, NULL, TPM2_SE_HMAC, &symmetric,
-                                         TPM2_ALG_SHA256, &t->session));
+    AUTO_HANDLE session = tpm_handle_of(t);
+    if (t->owner_auth.size == 0)
+        return create_srk(t, ESYS_TR_PASSWORD);
+    TRY(start_session(t, ESYS_TR_NONE, &session.tr));
+    const TPMA_SESSION kept = TPMA_SESSION_CONTINUESESSION;
+    TRY(TPM_RUN(t, "session", Esys_TRSess_SetAttributes(t->esys, session.tr, kept, 0xff)));
+    return create_srk(t, session.tr);
 }
 
 static rc_t start(struct tpm *t)
@@ -323,10 +336,8 @@ static rc_t start(struct tpm *t)
     TRY(tpm_flush_left(t));
     TRY(TPM_RUN(t, "owner authorisation",
                 Esys_TR_SetAuth(t->esys, ESYS_TR_RH_OWNER, &t->owner_auth)));
-    TRY(TPM_RUN(t, "endorsement authorisation",
-                Esys_TR_SetAuth(t->esys, ESYS_TR_RH_ENDORSEMENT, &t->endorsement_auth)));
     TRY(make_srk(t));
-    return start_session(t);
+    return start_session(t, t->srk, &t->session);
 }
 
 rc_t tpm_ready(struct tpm *t)

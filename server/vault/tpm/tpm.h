@@ -22,10 +22,9 @@ struct tpm_options {
     tpm_fd_fn *get_fd;   /* required */
     void *arg;           /* for get_fd */
     uint32_t command_ms; /* deadline of one command; 0 = 20 000 */
-    struct bytes
-        owner_auth; /* owner hierarchy authorisation, usually empty; copied, 64 bytes at most */
-    struct bytes endorsement_auth; /* the same for the endorsement hierarchy */
 };
+
+enum { TPM_AUTH_MAX = 64 }; /* bytes of an authorisation: the largest digest */
 
 /*
  * Makes a context; does not talk to the TPM yet. Sets TSS2_LOG=all+none in the environment, once
@@ -35,6 +34,10 @@ rc_t tpm_new(const struct tpm_options *options, struct tpm **out);
 /* Flushes our handles if the TPM answers, closes, wipes, frees; NULL is fine; clears the pointer.
  */
 void tpm_free(struct tpm **t);
+
+/* The authorisation of the owner hierarchy, empty until told and on most machines; copied. Used
+ * from the next connection on. RC_INVALID_FIELD: longer than TPM_AUTH_MAX. */
+rc_t tpm_set_owner_auth(struct tpm *t, struct bytes auth);
 
 /*
  * Connects if there is no connection: descriptor, TPM2_Startup, left handles flushed, storage root

@@ -41,7 +41,7 @@ static rc_t check_identity(struct vault_keys *k)
     ESYS_TR nv;
     rc_t rc = tpm_ready(k->t);
     if (rc != RC_OK)
-        return tpm_trouble(k, rc, "the TPM does not answer");
+        return tpm_trouble(k, rc, "the TPM cannot be used");
     if (memcmp(k->t->srk_name.raw, k->pinned.srk.raw, NODE_NAME_BYTES) != 0)
         return vault_report_set(&k->report, VAULT_FOREIGN, RC_TPM_FOREIGN,
                                 "the TPM's storage root is not the one pinned in node.state");

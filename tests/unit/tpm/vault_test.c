@@ -500,6 +500,46 @@ START_TEST(no_secret_goes_over_the_wire_in_clear)
 }
 END_TEST
 
+static void set_owner_auth(struct tpm *t, const char *auth)
+{
+    TPM2B_AUTH value = {.size = (UINT16)strlen(auth)};
+    memcpy(value.buffer, auth, value.size);
+    ok(TPM_RUN(t, "HierarchyChangeAuth",
+               Esys_HierarchyChangeAuth(t->esys, ESYS_TR_RH_OWNER, tpm_session(t, TPM_CRYPT_IN),
+                                        ESYS_TR_NONE, ESYS_TR_NONE, &value)));
+}
+
+/* A TPM whose owner has an authorisation: asked for by name, used, and never shown on the wire. */
+START_TEST(the_owners_authorisation_is_needed_and_not_shown)
+{
+    static const char auth[] = "the owner's authorisation";
+    struct vault v;
+    AUTO_BUF request = BUF_EMPTY;
+    vault_make(&v);
+    ok(vault_unseal(&v));
+    set_owner_auth(v.f.tpm, auth);
+    vault_keys_free(&v.open);
+    v.f.meddle = MEDDLE_RECORD;
+    fake_new_context(&v.f);
+    fails(vault_unseal(&v), RC_TPM);
+    is_state(&v, VAULT_SEALED);
+    ck_assert_ptr_nonnull(strstr(v.report.detail, "tpm_owner_auth"));
+    ok(tpm_set_owner_auth(v.f.tpm, bytes_str("another")));
+    fails(vault_unseal(&v), RC_TPM);
+    fails(tpm_set_owner_auth(v.f.tpm, bytes_of(v.made.escrow.data, TPM_AUTH_MAX + 1)),
+          RC_INVALID_FIELD);
+    ok(tpm_set_owner_auth(v.f.tpm, bytes_str(auth)));
+    ok(vault_unseal(&v));
+    is_state(&v, VAULT_SERVING);
+    /* which reads the counter */
+    ok(approval_request(v.f.tpm, &v.rows, &v.state, 0, &request, &v.report));
+    ok(vault_keys_revoke_approvals(v.open));
+    ck_assert(!recorded(&v.f, bytes_str(auth)));
+    ck_assert(!recorded(&v.f, bytes_str("another")));
+    vault_end(&v);
+}
+END_TEST
+
 START_TEST(states_have_sentences)
 {
     for (int s = 0; s < VAULT_STATE_COUNT; s++) {
@@ -531,6 +571,7 @@ Suite *vault_suite(void)
     tcase_add_test(t, pcr_moved_under_the_session_is_tried_again);
     tcase_add_test(t, changed_answer_breaks_the_connection_not_the_vault);
     tcase_add_test(t, no_secret_goes_over_the_wire_in_clear);
+    tcase_add_test(t, the_owners_authorisation_is_needed_and_not_shown);
     tcase_add_test(t, states_have_sentences);
     suite_add_tcase(s, t);
     return s;
