@@ -73,6 +73,44 @@ def memory(state):
         tap.ok(locked * 2 > size, "and it is", (locked, size))
 
 
+def found_in(pid, needles):
+    """How often any of these bytes stand in the writable memory of a process; root may look."""
+    count = 0
+    with open("/proc/%d/maps" % pid, encoding="ascii") as maps, open("/proc/%d/mem" % pid, "rb", 0) as mem:
+        for line in maps:
+            span, mode = line.split()[:2]
+            first, last = (int(x, 16) for x in span.split("-"))
+            if not mode.startswith("rw"):
+                continue
+            try:
+                mem.seek(first)
+                data = mem.read(last - first)
+            except OSError:
+                continue
+            count += sum(data.count(x) for x in needles)
+    return count
+
+
+def wiped(state):
+    """Keys that were made, taken in and given out are in no process afterwards, while the connection stays open."""
+    if state.sanitized:
+        tap.skip("no key stays in memory", "sanitizers keep what is freed")
+        return
+    given, taken = [], []
+    with client.Connection(state.env) as link:
+        for i in range(20):
+            own = os.urandom(32)
+            made = [link.call(client.create()), link.call(client.register(own))]
+            given += [link.call(client.get(m.uid)).material for m in made]
+            taken.append(own)
+        tap.ok(all(own in given for own in taken), "keys are made, registered and fetched", len(given))
+        names = ["vault"] + state.workers()
+        found = {n: found_in(state.pid(n), given) for n in names}
+        tap.ok(not any(found.values()), "none of them is left in the memory of vault or workers", found)
+        seen = {n: found_in(state.pid(n), [b"LANG=C.UTF-8"]) for n in names}
+        tap.ok(all(seen.values()) and found_in(os.getpid(), given) > 0, "and the search finds what is there", seen)
+
+
 def sockets_of(pid):
     found = set()
     for fd in os.listdir("/proc/%d/fd" % pid):
@@ -235,6 +273,7 @@ def run(state):
     link.close()
     rights(state)
     memory(state)
+    wiped(state)
     killed_worker(state, uid)
     killed_vault(state, uid)
     fresh_status(state)
