@@ -26,9 +26,10 @@ seconds_since() {
 # step TEXT COMMAND...: says TEXT, runs the command with its output in $step_log, says how long it took.
 step_log=/dev/null
 step() {
-    local text=$1 began status
+    local text=$1 began status before=0
     shift
     began=$(now_ms)
+    [ ! -f "$step_log" ] || before=$(wc -l <"$step_log")
     printf '==> %s\n' "$text"
     # Not as a condition: that would switch off `set -e` inside.
     set +e
@@ -45,7 +46,7 @@ step() {
     printf '    FAILED after %s\n' "$(seconds_since "$began")" >&2
     if [ "$step_log" != /dev/null ]; then
         printf '    the last lines of %s:\n' "$step_log" >&2
-        tail -n 25 "$step_log" | sed 's/^/    | /' >&2
+        tail -n "+$((before + 1))" "$step_log" | tail -n 25 | sed 's/^/    | /' >&2
     fi
     exit 1
 }

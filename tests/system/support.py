@@ -47,11 +47,13 @@ def sanitizer_reports(text, lines=25):
 
 
 class State:
-    def __init__(self):
-        self.reports = []
-        self.top = tempfile.mkdtemp(prefix="holdfast-test-")
+    def __init__(self, beside=None, name="s"):
+        """`beside`: another state, in whose folder this one lies."""
+        self.reports = beside.reports if beside else []
+        self.beside = beside
+        self.top = beside.top if beside else tempfile.mkdtemp(prefix="holdfast-test-")
         os.chmod(self.top, 0o755)
-        self.dir = os.path.join(self.top, "s")
+        self.dir = os.path.join(self.top, name)
         self.port = free_port()
         self.env = {}
 
@@ -59,8 +61,8 @@ class State:
         return subprocess.run([os.path.join(SRC, "deploy/quickstart"), "--state", self.dir, *options],
                               capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
-    def start(self):
-        answer = self.quickstart("--port", str(self.port), "--no-demo", "--build", BUILD)
+    def start(self, *options):
+        answer = self.quickstart("--port", str(self.port), "--no-demo", "--build", BUILD, *options)
         if answer.returncode == 0:
             self.read_env()
         return answer
@@ -87,7 +89,8 @@ class State:
 
     def remove(self):
         answer = self.quickstart("--remove")
-        shutil.rmtree(self.top, ignore_errors=True)
+        if not self.beside:
+            shutil.rmtree(self.top, ignore_errors=True)
         return answer
 
     # ---- commands ----
@@ -114,7 +117,7 @@ class State:
     def psql(self, sql, role="holdfast_auditor"):
         """Rows as lists of text. Raises with PostgreSQL's message."""
         answer = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-R", "\x1e", "-v", "ON_ERROR_STOP=1",
-                                 "-U", role, "-d", "holdfast", "-f", "-"], input=sql, capture_output=True, text=True,
+                                 "-U", role, "-f", "-"], input=sql, capture_output=True, text=True,
                                 env={"PATH": os.environ["PATH"], **self.env}, timeout=180)
         if answer.returncode != 0:
             raise RuntimeError(answer.stderr.strip())
