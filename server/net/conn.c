@@ -212,6 +212,21 @@ void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer)
 
 /* ---- login ---------------------------------------------------------------------------------- */
 
+/* Who came with a good certificate and was not let in: the administrator needs its name and serial
+ * number. */
+static void log_refused(const struct conn *c, rc_t rc)
+{
+    char name[160];
+    struct cert_identity id = {0};
+    X509 *cert = SSL_get0_peer_certificate(c->ssl);
+    if (cert && cert_identity(cert, &id) == RC_OK)
+        log_info("conn.refused", " address=%s result=%s %s=%s serial=%s", c->address, rc_name(rc),
+                 id.names[0].kind, log_value(bytes_str(id.names[0].value), name), id.serial);
+    else
+        log_info("conn.refused", " address=%s result=%s", c->address, rc_name(rc));
+    cert_identity_free(&id);
+}
+
 static void on_login(void *arg, rc_t rc)
 {
     struct login *login = arg;
@@ -227,7 +242,7 @@ static void on_login(void *arg, rc_t rc)
     if (c->state == CONN_LOGIN) {
         if (rc != RC_OK) {
             net->stats.logins_refused++;
-            log_info("conn.refused", " address=%s result=%s", c->address, rc_name(rc));
+            log_refused(c, rc);
         }
         conn_on(c, rc == RC_OK ? ON_LOGIN : ON_REFUSED);
     } else if (rc == RC_AUTH_FAILED) { /* asked again: it was let in once, and is not welcome now */
@@ -325,7 +340,7 @@ void conn_begin_login(struct conn *c)
         rc = login_begin(c);
     ERR_clear_error();
     if (rc != RC_OK) {
-        log_info("conn.refused", " address=%s result=%s", c->address, rc_name(rc));
+        log_refused(c, rc);
         c->net->stats.logins_refused++;
         conn_on(c, ON_REFUSED);
         return;
