@@ -32,8 +32,9 @@ static rc_t failed(struct db_admin *a, const PGresult *r)
     } known[] = {
         {"23505", RC_NAME_TAKEN}, /* unique_violation */
         {"P0002", RC_NOT_FOUND},  /* no_data_found */
-        {"02000", RC_NOT_FOUND},  {"42501", RC_DENIED},
-        {"22", RC_INVALID_FIELD}, {"23", RC_INVALID_FIELD},
+        {"02000", RC_NOT_FOUND},   {"42501", RC_DENIED},
+        {"55000", RC_WRONG_STATE}, /* object_not_in_prerequisite_state */
+        {"22", RC_INVALID_FIELD},  {"23", RC_INVALID_FIELD},
     };
     if (!state || PQstatus(a->pg) != CONNECTION_OK)
         return admin_fail(a, RC_UNAVAILABLE, "%s", PQerrorMessage(a->pg));

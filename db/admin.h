@@ -76,7 +76,8 @@ struct db_certificate {
  */
 rc_t db_client_add(struct db_admin *admin, const char *name, const struct db_certificate *cert,
                    struct uid *id_out);
-/* A further certificate (renewal) of a client; adds the credential when it is new. RC_NOT_FOUND. */
+/* A further certificate (renewal) of a client; adds the credential when it is new. RC_NOT_FOUND;
+ * RC_WRONG_STATE while the client is disabled. */
 rc_t db_certificate_add(struct db_admin *admin, const char *client,
                         const struct db_certificate *cert);
 /*

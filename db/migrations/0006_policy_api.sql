@@ -47,12 +47,18 @@ COMMENT ON FUNCTION policy.client_id IS 'The id of a client by name; an error if
 CREATE FUNCTION policy.certificate_add(p_client text, p_issuer text, p_kind text, p_value text, p_serial text,
                                        p_fingerprint text, p_not_before timestamptz, p_not_after timestamptz)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target uuid := policy.client_id(p_client);
 BEGIN
-    PERFORM policy.add_identity(policy.client_id(p_client), p_issuer, p_kind, p_value, p_serial, p_fingerprint, p_not_before, p_not_after);
+    IF NOT (SELECT enabled FROM policy.client WHERE id = target) THEN
+        RAISE EXCEPTION 'client % is disabled, and a certificate would not let it in', p_client
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'policy.client_enable() lets it in again.';
+    END IF;
+    PERFORM policy.add_identity(target, p_issuer, p_kind, p_value, p_serial, p_fingerprint, p_not_before, p_not_after);
     PERFORM audit.note('Admin Add Certificate', format('client=%s fingerprint=%s', p_client, p_fingerprint));
 END
 $$;
-COMMENT ON FUNCTION policy.certificate_add IS 'Adds a further certificate of a client, such as a renewed one';
+COMMENT ON FUNCTION policy.certificate_add IS 'Adds a further certificate of a client, such as a renewed one; refused while the client is disabled';
 
 CREATE FUNCTION policy.client_enable(p_client text, p_enabled boolean)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -103,6 +109,15 @@ SELECT c.id, c.name, d.name AS domain, c.enabled, c.standing, c.created_at,
          WHERE x.client = c.id AND x.revoked_at IS NULL) AS not_after
   FROM policy.client c JOIN policy.domain d ON d.id = c.domain;
 COMMENT ON VIEW policy.clients IS 'Clients with their identities and how many certificates of theirs are good';
+COMMENT ON COLUMN policy.clients.id IS 'Identifier of the client; owner of its objects';
+COMMENT ON COLUMN policy.clients.name IS 'Its name';
+COMMENT ON COLUMN policy.clients.domain IS 'Its domain';
+COMMENT ON COLUMN policy.clients.enabled IS 'False: nothing is answered to it';
+COMMENT ON COLUMN policy.clients.standing IS 'Grows with each change of the client, its credentials or certificates';
+COMMENT ON COLUMN policy.clients.created_at IS 'When it was added';
+COMMENT ON COLUMN policy.clients.identities IS 'How certificates name it';
+COMMENT ON COLUMN policy.clients.certificates IS 'How many certificates of it are neither revoked nor expired';
+COMMENT ON COLUMN policy.clients.not_after IS 'When the last of its certificates that are not revoked expires';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA policy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION policy.client_add, policy.certificate_add, policy.client_enable,

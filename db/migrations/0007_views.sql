@@ -33,10 +33,32 @@ COMMENT ON COLUMN audit.events.operation IS 'KMIP operation, or administrative a
 COMMENT ON COLUMN audit.events.object IS 'Unique Identifier of the object';
 COMMENT ON COLUMN audit.events.result IS 'Success, or how it ended';
 COMMENT ON COLUMN audit.events.reason IS 'KMIP Result Reason of a refusal';
+COMMENT ON COLUMN audit.events.detail IS 'More, for administrative acts and for the opening row of a stream';
+COMMENT ON COLUMN audit.events.address IS 'Network address and port of the client';
+COMMENT ON COLUMN audit.events.protocol IS 'KMIP version of the request';
+COMMENT ON COLUMN audit.events.correlation IS 'Client Correlation Value of the request';
+COMMENT ON COLUMN audit.events.position IS 'Place in the batch, from 0';
+COMMENT ON COLUMN audit.events.duration_us IS 'Microseconds from the arrival of the request to the writing of this row';
+COMMENT ON COLUMN audit.events.fingerprint IS 'SHA-256 of the client''s certificate';
+COMMENT ON COLUMN audit.events.client_id IS 'Identifier of the client, the same under any name';
+COMMENT ON COLUMN audit.events.stream IS 'The stream (worker process life) that wrote it';
+COMMENT ON COLUMN audit.events.seq IS 'Number in the stream, from 1, without gaps';
+COMMENT ON COLUMN audit.events.hash IS 'SHA-256 over the canonical form of this row, which begins with the hash of the row before it';
 
 CREATE VIEW audit.failures AS
 SELECT * FROM audit.events WHERE result <> 'Success';
 COMMENT ON VIEW audit.failures IS 'Events that did not succeed: refusals, errors';
+DO $$
+DECLARE
+    col record;
+BEGIN
+    FOR col IN SELECT attname, col_description(attrelid, attnum) AS what FROM pg_attribute
+                WHERE attrelid = 'audit.events'::regclass AND attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN audit.failures.%I IS %L', col.attname, col.what);
+    END LOOP;
+END
+$$;
 
 CREATE FUNCTION audit.key_events(p_key uuid) RETURNS SETOF audit.events LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -66,9 +88,32 @@ COMMENT ON VIEW audit.keys IS 'Every managed object with its present state (date
 COMMENT ON COLUMN audit.keys.state IS 'Effective state now: activation and deactivation dates that have passed are taken into account';
 COMMENT ON COLUMN audit.keys.owner IS 'Name of the client that owns it';
 COMMENT ON COLUMN audit.keys.names IS 'Its names, in order; of a destroyed object: those it had';
+COMMENT ON COLUMN audit.keys.uid IS 'Unique Identifier';
+COMMENT ON COLUMN audit.keys.type IS 'Object Type';
+COMMENT ON COLUMN audit.keys.algorithm IS 'Cryptographic Algorithm; NULL if there is none';
+COMMENT ON COLUMN audit.keys.length IS 'Cryptographic Length in bits; NULL if there is none';
+COMMENT ON COLUMN audit.keys.protection IS 'Where the key is used: in the vault process, its root in the TPM, or in the TPM alone';
+COMMENT ON COLUMN audit.keys.created IS 'Initial Date';
+COMMENT ON COLUMN audit.keys.activated IS 'Activation Date, past or to come';
+COMMENT ON COLUMN audit.keys.deactivated IS 'Deactivation Date, past or to come';
+COMMENT ON COLUMN audit.keys.compromised IS 'Compromise Date';
+COMMENT ON COLUMN audit.keys.destroyed IS 'Destroy Date';
+COMMENT ON COLUMN audit.keys.changed IS 'Last Change Date';
+COMMENT ON COLUMN audit.keys.extractable IS 'Whether the key may leave the server';
+COMMENT ON COLUMN audit.keys.sensitive IS 'Whether it may leave only wrapped';
+COMMENT ON COLUMN audit.keys.usage_mask IS 'Cryptographic Usage Mask, the sum of its bits';
+COMMENT ON COLUMN audit.keys.version IS 'How often it was written; the vault signs it';
 
 CREATE VIEW audit.streams AS
 SELECT s.opener, s.opened_at, s.id AS stream, s.seq AS rows, encode(s.hash, 'hex') AS head,
        s.predecessor, s.predecessor_seq, s.fenced
   FROM audit.stream s;
 COMMENT ON VIEW audit.streams IS 'Heads of all streams: how many rows each has, and after which stream it came';
+COMMENT ON COLUMN audit.streams.opener IS 'Who opened it: node and worker, or administration';
+COMMENT ON COLUMN audit.streams.opened_at IS 'When';
+COMMENT ON COLUMN audit.streams.stream IS 'Its name, as in audit.events';
+COMMENT ON COLUMN audit.streams.rows IS 'How many rows it has';
+COMMENT ON COLUMN audit.streams.head IS 'Hash of its last row';
+COMMENT ON COLUMN audit.streams.predecessor IS 'The stream that the same opener had before';
+COMMENT ON COLUMN audit.streams.predecessor_seq IS 'The last row of the predecessor when this stream was opened';
+COMMENT ON COLUMN audit.streams.fenced IS 'No more rows: a new stream took over after a COMMIT of unknown outcome';

@@ -365,7 +365,7 @@ START_TEST(everything_has_a_comment)
             " UNION ALL SELECT a.attrelid::regclass || '.' || a.attname FROM pg_attribute a JOIN "
             "pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
             "  WHERE n.nspname IN ('kmip', 'policy', 'audit', 'holdfast') AND c.relkind IN ('r', "
-            "'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND "
+            "'p', 'v') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND "
             "col_description(c.oid, a.attnum) IS NULL) AS bare"),
         "");
 }
@@ -477,7 +477,14 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
     ck_assert_int_eq(db_client_list(a, count_client, &seen), RC_OK);
     ck_assert(!seen.enabled);
     ck_assert_int_eq(seen.standing, 3);
+    cert.fingerprint = "f3";
+    cert.serial = "0c";
+    ck_assert_int_eq(db_certificate_add(a, "a", &cert),
+                     RC_WRONG_STATE); /* it would not let the client in */
     ck_assert_int_eq(db_client_enable(a, "a", true), RC_OK);
+    ck_assert_int_eq(db_certificate_add(a, "a", &cert), RC_OK);
+    ck_assert_int_eq(db_client_list(a, count_client, &seen), RC_OK);
+    ck_assert_uint_eq(seen.certificates, 1); /* the old ones stay revoked */
     ck_assert_int_eq(db_audit_note(a, "Admin Test", NULL), RC_OK);
     db_admin_close(&a);
 
@@ -488,9 +495,9 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
     ck_assert_int_eq(db_audit_verify(a, see_verify, &good), RC_OK);
     ck_assert(good);
     ck_assert_int_eq(db_audit_tail(a, 100, &cursor, count_event, &events), RC_OK);
-    ck_assert_int_eq(events, 7); /* the opening row, and one each */
+    ck_assert_int_eq(events, 8); /* the opening row, and one each */
     ck_assert_int_eq(db_audit_tail(a, 100, &cursor, count_event, &events), RC_OK);
-    ck_assert_int_eq(events, 7);
+    ck_assert_int_eq(events, 8);
     struct db_counts counts;
     ck_assert_int_eq(db_counts(a, &counts), RC_OK);
     struct db_setting settings[DB_SETTING_COUNT];
