@@ -9,10 +9,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <jansson.h>
 
 #include "server/admin/cli.h"
+#include "server/base/object.h"
 
 struct option_row {
     const char *name, *value, *env, *help;
@@ -122,6 +124,15 @@ enum cli_exit cli_numbers(struct cli *cli, enum cli_option option, unsigned most
     }
     *set = found;
     return CLI_DONE;
+}
+
+const char *cli_date(int64_t seconds, char out[static 16])
+{
+    struct tm tm;
+    time_t t = (time_t)seconds;
+    if (seconds == NO_DATE || !gmtime_r(&t, &tm) || strftime(out, 16, "%Y-%m-%d", &tm) == 0)
+        memcpy(out, "-", 2);
+    return out;
 }
 
 enum cli_exit cli_print_json(struct cli *cli, json_t *value)

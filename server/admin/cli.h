@@ -73,6 +73,8 @@ enum cli_exit cli_number(struct cli *cli, enum cli_option option, long least, lo
 
 /* The option as numbers from 0 to most (63 at most), with commas between, as a bit set; otherwise as cli_number(). */
 enum cli_exit cli_numbers(struct cli *cli, enum cli_option option, unsigned most, uint64_t *set);
+/* Seconds since 1970 as a day in UTC, "2027-01-31"; "-" for NO_DATE. Returns out. */
+const char *cli_date(int64_t seconds, char out[static 16]);
 
 /* Reads the configuration file that --config names. Tells the error. */
 enum cli_exit cli_config(struct cli *cli, struct config *config);

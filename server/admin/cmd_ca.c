@@ -18,7 +18,7 @@
 
 #define AUTO_CA __attribute__((cleanup(ca_close))) struct ca *
 
-enum { PATH_ROOM = 1200, RELOAD_WAIT_MS = 10000 };
+enum { PATH_ROOM = 1200, RELOAD_WAIT_MS = 10000, HOSTS_ROOM = CA_SANS + 1 };
 
 struct ca_place {
     struct config config;
@@ -45,15 +45,6 @@ static enum cli_exit open_ca(struct cli *cli, struct ca_place *place, struct ca 
                         rc == RC_NOT_FOUND ? "'holdfast ca init' makes it; only root may use it." : NULL,
                         "the certificate authority in %s cannot be used: %s", place->dir, why ? why : rc_text(rc));
     return CLI_DONE;
-}
-
-static const char *date_of(int64_t seconds, char out[static 16])
-{
-    struct tm tm;
-    time_t t = (time_t)seconds;
-    if (seconds == NO_DATE || !gmtime_r(&t, &tm) || strftime(out, 16, "%Y-%m-%d", &tm) == 0)
-        memcpy(out, "-", 2);
-    return out;
 }
 
 /* Tells a running server that files changed. It would see it by itself a little later: no failure counts. */
@@ -101,20 +92,21 @@ enum cli_exit cmd_ca_init(struct cli *cli)
 
 /* ---- the server's certificate ---- */
 
-/* Splits --dns at commas, or gives the names of this machine. Views into `copy`. */
-static size_t host_list(const struct cli *cli, char *copy, size_t room, const char *hosts[CA_SANS])
+/* Splits --dns at commas, or gives the names of this machine. Views into `copy`. Where there are more than a
+ * certificate takes, none is left out: HOSTS_ROOM then, which ca_issue_server() refuses. */
+static size_t host_list(const struct cli *cli, char *copy, size_t room, const char *hosts[HOSTS_ROOM])
 {
     char own[128] = "";
     if (gethostname(own, sizeof own - 1) != 0)
         own[0] = 0;
-    if (cli_given(cli, OPT_DNS))
-        snprintf(copy, room, "%s", cli->option[OPT_DNS]);
-    else
+    if (cli_given(cli, OPT_DNS) && snprintf(copy, room, "%s", cli->option[OPT_DNS]) >= (int)room)
+        return HOSTS_ROOM;
+    if (!cli_given(cli, OPT_DNS))
         snprintf(copy, room, "localhost,127.0.0.1,::1%s%s", *own && strcmp(own, "localhost") != 0 ? "," : "",
                  strcmp(own, "localhost") != 0 ? own : "");
     size_t count = 0;
     char *rest = copy;
-    for (char *host = strtok_r(copy, ", ", &rest); host && count < CA_SANS; host = strtok_r(NULL, ", ", &rest))
+    for (char *host = strtok_r(copy, ", ", &rest); host && count < HOSTS_ROOM; host = strtok_r(NULL, ", ", &rest))
         hosts[count++] = host;
     return count;
 }
@@ -126,8 +118,8 @@ static rc_t issue_server(struct cli *cli, struct ca *ca, const struct config *co
     static const struct ca_links no_links;
     if (!cli_given(cli, OPT_DNS) && pem_file_read(config->tls_certificate, &old) == RC_OK)
         return ca_renew_server(ca, buf_view(&old), days, &no_links, issued, why);
-    char copy[4096];
-    const char *hosts[CA_SANS];
+    char copy[HOSTS_ROOM * 256];
+    const char *hosts[HOSTS_ROOM];
     struct ca_server_request request = {.hosts = hosts, .key = CERT_KEY_P256, .days = days};
     request.host_count = host_list(cli, copy, sizeof copy, hosts);
     return ca_issue_server(ca, &request, issued, why);
@@ -156,7 +148,7 @@ enum cli_exit cmd_server_cert_renew(struct cli *cli)
     if (code == CLI_DONE)
         code = cli_write_file(cli, config->tls_certificate, buf_view(&issued.cert_pem), PEM_PUBLIC_MODE);
     char until[16];
-    date_of(issued.identity.not_after, until);
+    cli_date(issued.identity.not_after, until);
     if (code == CLI_DONE) {
         nudge_server(config);
         if (cli_given(cli, OPT_JSON))
@@ -189,17 +181,20 @@ static void remove_in(const char *dir, const char *name)
         unlink(path);
 }
 
-/* The folder for a client's files: new, or without a key, so that no key is overwritten. */
+/* The folder for a client's files: new, or without what would be overwritten. With --csr the key is the client's. */
 static enum cli_exit prepare_folder(struct cli *cli, const char *dir)
 {
     char path[PATH_ROOM];
+    static const char *const names[] = {"cert.pem", "key.pem"};
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return cli_fail(cli, CLI_FILE, NULL, "the folder %s cannot be made: %s", dir, strerror(errno));
-    if (snprintf(path, sizeof path, "%s/key.pem", dir) >= (int)sizeof path)
-        return cli_fail(cli, CLI_USAGE, NULL, "the path %s is too long", dir);
-    if (access(path, F_OK) == 0)
-        return cli_fail(cli, CLI_REFUSED, "Give another folder, or move that file away.",
-                        "%s is there already and was not overwritten", path);
+    for (size_t i = 0; i < (cli_given(cli, OPT_CSR) ? 1 : 2); i++) {
+        if (snprintf(path, sizeof path, "%s/%s", dir, names[i]) >= (int)sizeof path)
+            return cli_fail(cli, CLI_USAGE, NULL, "the path %s is too long", dir);
+        if (access(path, F_OK) == 0)
+            return cli_fail(cli, CLI_REFUSED, "Give another folder, or move that file away.",
+                            "%s is there already and was not overwritten", path);
+    }
     return CLI_DONE;
 }
 
@@ -257,10 +252,14 @@ static enum cli_exit finish_client(struct cli *cli, struct ca *ca, struct db_adm
                         "there is a client %s already", name);
     if (rc == RC_NOT_FOUND)
         return cli_fail(cli, CLI_REFUSED, "Leave --renew away to enrol it.", "there is no client %s", name);
+    if (rc == RC_WRONG_STATE)
+        return cli_fail(cli, CLI_REFUSED, "To let it in again first, in psql as holdfast_policy: "
+                        "SELECT policy.client_enable('NAME', true)",
+                        "the client %s is revoked, and another certificate would not let it in", name);
     if (rc != RC_OK)
         return admin_db_fail(cli, db, rc, "the client was not enrolled");
     char until[16];
-    date_of(issued->identity.not_after, until);
+    cli_date(issued->identity.not_after, until);
     if (cli_given(cli, OPT_JSON)) {
         json_t *pem = files ? NULL : json_stringn((const char *)issued->cert_pem.data, issued->cert_pem.len);
         return cli_print_json(
@@ -298,6 +297,9 @@ enum cli_exit cmd_client_add(struct cli *cli)
     enum cli_exit code = read_days(cli, &request.days);
     if (code == CLI_DONE && cli_given(cli, OPT_CSR))
         code = cli_read_file(cli, cli->option[OPT_CSR], 65536, &csr);
+    if (code == CLI_DONE && cli_given(cli, OPT_CSR) && csr.len == 0)
+        code = cli_fail(cli, CLI_REFUSED, NULL, "%s is empty: there is no certificate request in it",
+                        cli->option[OPT_CSR]);
     if (code == CLI_DONE)
         code = open_ca(cli, &place, &ca);
     if (code == CLI_DONE)
@@ -327,7 +329,7 @@ static bool print_client(void *arg, const struct db_client *c)
     struct client_print *p = arg;
     char id[UID_TEXT_SIZE], until[16];
     uid_print(&c->id, id);
-    date_of(c->not_after, until);
+    cli_date(c->not_after, until);
     if (p->rows)
         json_array_append_new(p->rows, json_pack("{s:s, s:s, s:b, s:s?, s:i, s:s}", "client", c->name, "id", id,
                                                  "enabled", c->enabled, "identities", c->identities, "certificates",

@@ -5,14 +5,18 @@
 #include "config.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "certs/identity.h"
+#include "certs/pem.h"
 #include "server/admin/cli.h"
+#include "server/base/object.h"
 #include "server/process/status_client.h"
 
-enum { STATUS_WAIT_MS = 10000 };
+enum { STATUS_WAIT_MS = 10000, RENEW_SOON_S = 30 * 86400 };
 
 static enum cli_exit server_down(struct cli *cli, const struct config *config, const char *path, rc_t rc)
 {
@@ -123,6 +127,40 @@ static void print_vault(FILE *out, const json_t *vault)
     }
 }
 
+/* The end of the server's certificate: the file is what the server runs with, it watches it. */
+static rc_t certificate_end(const char *path, int64_t *not_after)
+{
+    AUTO_BUF pem = BUF_EMPTY;
+    X509 *cert = NULL;
+    TRY(pem_file_read(path, &pem));
+    TRY(pem_cert_parse(buf_view(&pem), &cert));
+    rc_t rc = cert_time(X509_get0_notAfter(cert), not_after);
+    X509_free(cert);
+    return rc;
+}
+
+static json_t *certificate_status(const struct config *config)
+{
+    int64_t not_after = NO_DATE, left;
+    char until[16];
+    const char *state = "good";
+    if (certificate_end(config->tls_certificate, &not_after) != RC_OK)
+        state = "unreadable";
+    else if ((left = not_after - (int64_t)time(NULL)) < RENEW_SOON_S)
+        state = left < 0 ? "expired" : "ends soon";
+    return json_pack("{s:s, s:s, s:s}", "file", config->tls_certificate, "not_after", cli_date(not_after, until),
+                     "state", state);
+}
+
+static void print_certificate(FILE *out, const json_t *certificate)
+{
+    const char *state = text_of(certificate, "state", "?");
+    fprintf(out, "  certificate  %s: valid until %s (%s)\n", state, text_of(certificate, "not_after", "?"),
+            text_of(certificate, "file", "?"));
+    if (strcmp(state, "good") != 0)
+        fputs("    next: 'holdfast server-cert renew' issues another one and loads it.\n", out);
+}
+
 static void print_status(FILE *out, const json_t *status)
 {
     char up[32];
@@ -140,16 +178,18 @@ static void print_status(FILE *out, const json_t *status)
     json_t *database = json_object_get(status, "database");
     fprintf(out, "  database  %s: %lld audit rows in %lld commits\n", text_of(database, "state", "?"),
             number_of(database, "rows"), number_of(database, "groups"));
+    print_certificate(out, json_object_get(status, "certificate"));
 }
 
-/* Keys are served when the supervisor, the vault and the database all say so. */
+/* Keys are served when the supervisor, the vault and the database all say so, and clients can believe the server. */
 static bool healthy(const json_t *status)
 {
     json_t *report = json_object_get(json_object_get(status, "vault"), "report");
     return strcmp(text_of(status, "state", ""), "serving") == 0 &&
            strcmp(text_of(report, "state", ""), "serving") == 0 &&
            strcmp(text_of(report, "result", ""), "RC_OK") == 0 &&
-           strcmp(text_of(json_object_get(status, "database"), "state", ""), "up") == 0;
+           strcmp(text_of(json_object_get(status, "database"), "state", ""), "up") == 0 &&
+           strcmp(text_of(json_object_get(status, "certificate"), "state", ""), "expired") != 0;
 }
 
 enum cli_exit cmd_status(struct cli *cli)
@@ -172,6 +212,7 @@ enum cli_exit cmd_status(struct cli *cli)
         return cli_fail(cli, CLI_INTERNAL, "Are this command and the running server of one version?",
                         "the server's answer makes no sense");
     }
+    json_object_set_new(status, "certificate", certificate_status(&config));
     bool well = healthy(status);
     if (cli_given(cli, OPT_JSON)) {
         json_object_set_new(status, "healthy", json_boolean(well));

@@ -19,11 +19,13 @@ const struct command commands[] = {
     { "key create", "", 0, 0, KMIP | O(NAME) | O(ALGORITHM) | O(LENGTH) | O(USAGE) | O(GROUP) | O(ACTIVATE),
       "make a new symmetric key in the server",
       "The key is generated in the server's vault and does not leave it. Prints the key's identifier. A key must be\n"
-      "activated before it may protect data: give --activate, or use 'holdfast key activate' later.",
+      "activated before it may protect data: give --activate, or use 'holdfast key activate' later. Without\n"
+      "options it is an AES key of 256 bits for Encrypt and Decrypt.",
       cmd_key_create },
     { "key register", "", 0, 0, KMIP | O(NAME) | O(TYPE) | O(ALGORITHM) | O(LENGTH) | O(USAGE) | O(GROUP) | O(IN) | O(ACTIVATE),
       "hand an existing key or secret to the server",
-      "Reads the raw bytes from --in. Prints the identifier. The length of a symmetric key is that of the file.",
+      "Reads the raw bytes from --in. Prints the identifier. Without options they are an AES key for Encrypt and\n"
+      "Decrypt; the length of a key is that of the file.",
       cmd_key_register },
     { "key get", "ID", 1, 1, KMIP | O(OUT) | O(STDOUT),
       "fetch a key's bytes",
@@ -72,7 +74,7 @@ const struct command commands[] = {
     { "status", "", 0, 0, LOCAL_JSON,
       "say how the server on this machine is",
       "Asks the running server through its control socket: the processes, the vault and its TPM, the database, the\n"
-      "certificates. Where something is wrong it says what to do. Exit code 0 only if keys are served.",
+      "server's certificate. Where something is wrong it says what to do. Exit code 0 only if keys are served.",
       cmd_status },
     { "init", "", 0, 0, LOCAL_JSON | O(SELF_APPROVE) | O(REQUEST) | O(RESPONSE) | O(PROOF) | O(AUTH) | O(ESCROW) | O(PCRS) | O(NV_INDEX) |
       O(REPLACE),

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -41,7 +42,9 @@ __attribute__((format(printf, 3, 4))) static rc_t fail(rc_t rc, char why[static 
 /* The reason of OpenSSL's latest error, or what errno says. */
 static const char *tls_reason(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_last_error(), cause = ERR_peek_error();
+    if (ERR_SYSTEM_ERROR(cause)) /* a file that cannot be opened: the latest error says "system lib" only */
+        return strerror(ERR_GET_REASON(cause));
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
     if (reason)
         return reason;

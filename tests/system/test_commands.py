@@ -82,10 +82,12 @@ def run(state):
     code, error = state.json("key", "locate", env={"HOLDFAST_PORT": "1"})
     tap.ok(code == 3, "no server there: exit 3", error)
     code, error = state.json("key", "locate", env={"HOLDFAST_CERT": "/nonexistent"})
-    tap.ok(code == 5, "no certificate file: exit 5", error)
+    tap.ok(code == 5 and "No such file" in error.get("error", ""), "no certificate file: exit 5, and it says why", error)
     code, status = state.json("status")
     tap.ok(code == 0 and status["healthy"] and status["vault"]["report"]["self_approved"],
            "status says that all is well, and self-approved", status)
+    tap.ok(status["certificate"]["state"] == "good" and status["certificate"]["not_after"] > "2000",
+           "status tells the end of the server's certificate", status.get("certificate"))
     text = state.holdfast("status").stdout.decode()
     tap.ok("not measured" in text.lower() and "software" in text.lower(),
            "status says that the software TPM measured nothing", text)
@@ -107,6 +109,14 @@ def run(state):
     answer = state.holdfast("client", "add", "first", "--out", os.path.join(folder, "again"))
     tap.ok(answer.returncode == 1 and not os.path.exists(os.path.join(folder, "again", "key.pem")),
            "a client is not enrolled twice, and no key is left behind", answer.stderr)
+    empty = os.path.join(folder, "empty.pem")
+    open(empty, "wb").close()
+    answer = state.holdfast("client", "add", "commands-empty", "--csr", empty)
+    tap.ok(answer.returncode == 1 and not answer.stdout and b"empty" in answer.stderr,
+           "an empty certificate request gets no certificate", answer)
+    many = ",".join("host-%d.example" % i for i in range(40))
+    answer = state.holdfast("server-cert", "renew", "--dns", many)
+    tap.ok(answer.returncode == 1 and b"32 hosts" in answer.stderr, "no host of too many is left out unsaid", answer.stderr)
     code, clients = state.json("client", "list")
     tap.ok(code == 0 and any(c["client"] == "first" and c["enabled"] for c in clients), "client list shows it", clients)
     for name in ("secret/auth.key", "secret/recovery.key", "secret/escrow", "ca/ca.key", "etc/server.key"):

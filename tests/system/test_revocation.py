@@ -1,5 +1,6 @@
 """A revoked client is shut out: at once for new connections, within 60 s on an open one. Strangers get nothing."""
 import os
+import shutil
 import ssl
 import subprocess
 import time
@@ -53,6 +54,17 @@ def run(state):
     tap.note("report revocation ended the open connection after %.1f s, last key served after %s"
              % (took, "%.1f s" % served if served else "none"))
     nothing(state, "a revoked client gets nothing", **files)
+    renew = ("client", "add", "revoked-1", "--renew", "--out", os.path.join(state.top, "revoked-again"))
+    answer = state.holdfast(*renew)
+    tap.ok(answer.returncode == 1 and b"client_enable" in answer.stderr and not os.listdir(renew[-1]),
+           "a revoked client gets no further certificate, and it is told what lets it in again", answer.stderr)
+    state.psql("SELECT policy.client_enable('revoked-1', true)", role="holdfast_policy")
+    nothing(state, "let in again, its old certificate still gets nothing", **files)
+    answer = state.holdfast(*renew)
+    again = client.Connection(state.env, cert=renew[-1] + "/cert.pem", key=renew[-1] + "/key.pem")
+    tap.ok(answer.returncode == 0 and again.call(client.get(made.uid)).ok, "with a new one it has its objects again",
+           answer.stderr)
+    again.close()
 
     folder = os.path.join(state.top, "foreign")
     os.mkdir(folder)
@@ -82,3 +94,17 @@ def run(state):
         f.write(answer.stdout)
     tap.ok(answer.returncode == 0 and client.Connection(state.env, cert=cert, key=key).call(client.create()).ok,
            "a client with a request of its own is served", answer.stderr)
+    folder = os.path.join(state.top, "signed-2")
+    os.mkdir(folder)
+    shutil.copy(key, folder + "/key.pem")
+    answer = state.holdfast("client", "add", "signed-2", "--csr", request, "--out", folder)
+    link = client.Connection(state.env, cert=folder + "/cert.pem", key=folder + "/key.pem")
+    tap.ok(answer.returncode == 0 and link.call(client.create()).ok, "its certificate can lie beside its key",
+           answer.stderr)
+    link.close()
+    answer = state.holdfast("client", "add", "signed-2", "--renew", "--csr", request, "--out", folder)
+    tap.ok(answer.returncode == 1 and b"not overwritten" in answer.stderr, "no certificate is overwritten", answer.stderr)
+    state.psql("SELECT policy.client_enable('signed-2', false)", role="holdfast_policy")
+    nothing(state, "a disabled client gets nothing", cert=folder + "/cert.pem", key=folder + "/key.pem")
+    told = [x for x in state.log().splitlines() if "event=conn.refused" in x and 'uri="urn:holdfast:client:signed-2"' in x]
+    tap.ok(told, "the log says who was refused", state.log()[-1000:])
