@@ -73,7 +73,7 @@ static void put_config(const char *extra)
     put("holdfast.conf",
         "[server]\nlisten_address = 127.0.0.1\nport = %d\nrun_dir = %s/run\nstate_dir = %s\n"
         "workers = 2\nworker_user = nobody\nvault_user = daemon\nfile_poll_ms = %d\n"
-        "[tls]\ncertificate = %s/cert\nkey = %s/key\nclient_ca = %s/ca\n"
+        "[tls]\ncertificate = %s/cert\nkey = %s/key\nclient_ca = %s/ca\ncrl =\n"
         "[vault]\ntpm = swtpm:%s/tpm.sock\n%s",
         port, dir, dir, file_poll_ms, dir, dir, dir, dir, extra);
 }
