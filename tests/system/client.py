@@ -7,7 +7,8 @@ import struct
 STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE = range(1, 10)
 OPS = {"Create": 1, "Register": 3, "Locate": 8, "Get": 10, "Get Attributes": 11, "Activate": 18, "Revoke": 19,
        "Destroy": 20, "Query": 24, "Discover Versions": 30}
-SUCCESS = 0
+SUCCESS, FAILED, PENDING, UNDONE = range(4)
+CONTINUE, STOP, UNDO = range(1, 4)
 STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "Destroyed", 6: "DestroyedCompromised"}
 
 
@@ -72,9 +73,13 @@ def name_value(name):
     return [item(0x420055, TEXT, name), item(0x420054, ENUM, 1)]
 
 
-def message(operations, version=(1, 4), order=None):
-    """operations: [(name, payload items)]."""
+def message(operations, version=(1, 4), order=None, on_error=None, correlation=None):
+    """operations: [(name, payload items)]. on_error: Batch Error Continuation Option. correlation: since 1.4."""
     header = [item(0x420069, STRUCT, [item(0x42006A, INT, version[0]), item(0x42006B, INT, version[1])])]
+    if correlation is not None:
+        header.append(item(0x420105, TEXT, correlation))
+    if on_error is not None:
+        header.append(item(0x42000E, ENUM, on_error))
     if order is not None:
         header.append(item(0x420010, BOOL, order))
     header.append(item(0x42000D, INT, len(operations)))
@@ -92,12 +97,36 @@ def uid(text):
     return item(0x420094, TEXT, text)
 
 
-def create(name=None, length=256, mask=12):
+def uid_or_placeholder(text):
+    """The field, left out for None: then the request's ID placeholder is meant."""
+    return [uid(text)] if text else []
+
+
+def named(name, attributes):
+    return attributes + ([attribute("Name", STRUCT, name_value(name))] if name else [])
+
+
+def create(name=None, length=256, mask=12, extra=()):
+    """extra: further attributes, made by attribute()."""
     attributes = [attribute("Cryptographic Algorithm", ENUM, 3), attribute("Cryptographic Length", INT, length),
-                  attribute("Cryptographic Usage Mask", INT, mask)]
-    if name:
-        attributes.append(attribute("Name", STRUCT, name_value(name)))
-    return ("Create", [item(0x420057, ENUM, 2), item(0x420091, STRUCT, attributes)])
+                  attribute("Cryptographic Usage Mask", INT, mask), *extra]
+    return ("Create", [item(0x420057, ENUM, 2), item(0x420091, STRUCT, named(name, attributes))])
+
+
+def register(kind, material, name=None, extra=()):
+    """kind: "aes", "secret" (a password) or "opaque"."""
+    attributes = list(extra)
+    value = item(0x420045, STRUCT, [item(0x420043, BYTES, material)])
+    if kind == "aes":
+        attributes.append(attribute("Cryptographic Usage Mask", INT, 12))
+        block = [item(0x420042, ENUM, 1), value, item(0x420028, ENUM, 3), item(0x42002A, INT, len(material) * 8)]
+        number, thing = 2, item(0x42008F, STRUCT, [item(0x420040, STRUCT, block)])
+    elif kind == "secret":
+        block = [item(0x420042, ENUM, 2), value]
+        number, thing = 7, item(0x420085, STRUCT, [item(0x420086, ENUM, 1), item(0x420040, STRUCT, block)])
+    else:
+        number, thing = 8, item(0x42005B, STRUCT, [item(0x420059, ENUM, 0x80000001), item(0x42005A, BYTES, material)])
+    return ("Register", [item(0x420057, ENUM, number), item(0x420091, STRUCT, named(name, attributes)), thing])
 
 
 def register(key):
@@ -121,16 +150,16 @@ def get_attributes(text, *names):
     return ("Get Attributes", [uid(text)] + [item(0x42000A, TEXT, n) for n in names])
 
 
-def activate(text):
-    return ("Activate", [uid(text)])
+def activate(text=None):
+    return ("Activate", uid_or_placeholder(text))
 
 
-def destroy(text):
-    return ("Destroy", [uid(text)])
+def destroy(text=None):
+    return ("Destroy", uid_or_placeholder(text))
 
 
-def revoke(text, code=6):
-    payload = [uid(text), item(0x420081, STRUCT, [item(0x420082, ENUM, code)])]
+def revoke(text=None, code=6):
+    payload = uid_or_placeholder(text) + [item(0x420081, STRUCT, [item(0x420082, ENUM, code)])]
     if code in (2, 3):
         payload.append(item(0x420021, DATE, 1700000000))
     return ("Revoke", payload)
@@ -158,15 +187,26 @@ class Result:
 
     @property
     def material(self):
-        return first(self.payload, 0x42008F, 0x420040, 0x420045, 0x420043)
+        """The bytes of a Get answer: of a symmetric key, secret data or an opaque object."""
+        for path in ((0x42008F, 0x420040, 0x420045, 0x420043), (0x420085, 0x420040, 0x420045, 0x420043),
+                     (0x42005B, 0x42005A)):
+            found = first(self.payload, *path)
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def attributes(self):
+        """Name and list of values of each attribute of a Get Attributes answer in KMIP 1.x."""
+        out = {}
+        for a in every(self.payload, 0x420008):
+            out.setdefault(first(a, 0x42000A), []).append(first(a, 0x42000B))
+        return out
 
     @property
     def state(self):
         """The State attribute of a Get Attributes answer in KMIP 1.x."""
-        for a in every(self.payload, 0x420008):
-            if first(a, 0x42000A) == "State":
-                return STATES.get(first(a, 0x42000B))
-        return None
+        return STATES.get(self.attributes.get("State", [None])[0])
 
     def __repr__(self):
         return "status=%s reason=%s message=%s" % (self.status, self.reason, self.message)
@@ -207,9 +247,9 @@ class Connection:
         body = self._read(struct.unpack(">I", head[4:])[0])
         return parse(head + body)[0][1]
 
-    def call(self, *operations, version=(1, 4), order=None):
-        """One request; one Result, or a list of them for a batch."""
-        answer = self.exchange(message(list(operations), version, order))
+    def call(self, *operations, version=(1, 4), **header):
+        """One request; one Result, or a list of them for a batch. header: as message() takes it."""
+        answer = self.exchange(message(list(operations), version, **header))
         results = [Result(i) for i in every(answer, 0x42000F)]
         return results[0] if len(operations) == 1 else results
 

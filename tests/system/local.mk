@@ -3,6 +3,7 @@ EXTRA_DIST += \
 	tests/system/client.py \
 	tests/system/support.py \
 	tests/system/tpm.py \
+	tests/system/workload.py \
 	tests/system/test_audit.py \
 	tests/system/test_commands.py \
 	tests/system/test_kill.py \

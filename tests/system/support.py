@@ -146,20 +146,23 @@ class State:
                 return None
         return pid
 
-    def backends(self):
-        """Pids of PostgreSQL's processes that serve Holdfast."""
-        found = []
+    def postgres_children(self):
+        """Pid and title of each child of the postmaster."""
+        found, postmaster = {}, self.pid("postgres")
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open("/proc/%s/stat" % pid, encoding="ascii", errors="replace") as f:
                     parent = int(f.read().rpartition(")")[2].split()[1])
-                with open("/proc/%s/cmdline" % pid, "rb") as f:
-                    title = f.read()
+                if parent == postmaster:
+                    with open("/proc/%s/cmdline" % pid, "rb") as f:
+                        found[int(pid)] = f.read().decode(errors="replace")
             except (OSError, ValueError, IndexError):
                 continue
-            if parent == self.pid("postgres") and b"holdfast_server" in title:
-                found.append(int(pid))
         return found
+
+    def backends(self):
+        """Pids of PostgreSQL's processes that serve Holdfast."""
+        return [pid for pid, title in self.postgres_children().items() if "holdfast_server" in title]
 
     def keeper(self, name):
         """The keeper's pid while it holds its lock."""

@@ -1,0 +1,565 @@
+"""What clients do while things break, and what must be true of it afterwards. A table of actions says what is asked and
+what a success makes true; each request carries a correlation value, so that every answer can be compared with its audit
+row, and the row decides what became of a request that got no answer: all that it says, or nothing."""
+import collections
+import concurrent.futures
+import math
+import os
+import random
+import threading
+import time
+
+import client
+import tap
+from client import BYTES, DATE, INT, STRUCT, TEXT
+
+TRY_AGAIN = 0x100  # General Failure: the one refusal that a right request may get
+NOT_FOUND = 1
+FAR = 10 * 365 * 86400
+NOBODY = "00000000-0000-7000-8000-0000000dead0"
+STATUS = {"Success": client.SUCCESS, "Operation Failed": client.FAILED, "Operation Undone": client.UNDONE}
+NOW = object()  # as a fact: the server's time when it did it
+
+
+class Between(collections.namedtuple("Between", "low high")):
+    """A date known within bounds; the first look at it makes it exact."""
+
+
+class Thing:
+    """One object and all that is known of it. Facts: "State" (as stored), "material", attributes by their names."""
+
+    def __init__(self, name):
+        self.name, self.uid, self.facts = name, None, {}
+        self.retired = False  # asked for no more: something about it is in doubt, or its state will change by itself
+        self.opaque = False   # Opaque Objects show neither State nor the dates of a life
+
+    def state(self, now):
+        state = self.facts.get("State")
+        for before, date, after in (("PreActive", "Activation Date", "Active"),
+                                    ("Active", "Deactivation Date", "Deactivated")):
+            value = self.facts.get(date)
+            if state == before and value is not None and not isinstance(value, Between) and value <= now:
+                state = after
+        return state
+
+    def differs(self, attributes, now):
+        """What the server shows against what is known; None where they agree. Exact dates are learnt."""
+        shown = client.STATES.get(attributes.get("State", [None])[0])
+        if not self.opaque and shown not in (self.state(now), self.state(now - 2)):
+            return "is %s, known %s" % (shown, self.state(now))
+        for name, fact in self.facts.items():
+            if name in ("State", "material") or self.opaque and name == "Destroy Date":
+                continue
+            values = attributes.get(name)
+            if isinstance(fact, Between) and values and fact.low <= values[0] <= fact.high:
+                self.facts[name] = values[0]
+            elif values is None or sorted(values) != sorted(fact if isinstance(fact, list) else [fact]):
+                return "%s is %r, known %r" % (name, values, fact)
+        return None
+
+
+class Item:
+    """One batch item: the operation, what it does to which thing; reasons for which it must fail; a look at success."""
+
+    def __init__(self, operation, thing=None, facts=None, fails=(), look=None):
+        self.operation, self.thing, self.facts, self.fails, self.look = operation, thing, facts or {}, fails, look
+
+
+class Ask:
+    def __init__(self, *items, on_error=None):
+        self.items, self.on_error = items, on_error
+
+
+# ---- the actions: each returns an Ask; makers get None for the thing ----
+
+MADE = {"State": "PreActive"}
+
+
+def attributes(loader):
+    """Attributes of all kinds that a client may give, and the facts they make."""
+    number = loader.random.randrange(1 << 30)
+    given = [("Contact Information", TEXT, "contact %d" % number), ("Object Group", TEXT, "group %d" % (number % 7)),
+             ("x-Kill-Text", TEXT, "\u00e4\u20ac %d" % number), ("x-Kill-Number", INT, number),
+             ("x-Kill-Bytes", BYTES, os.urandom(number % 50)), ("x-Kill-Date", DATE, 1600000000 + number)]
+    chosen = loader.random.sample(given, loader.random.randint(1, len(given)))
+    items = [client.attribute(n, k, v) for n, k, v in chosen]
+    facts = {n: v for n, _, v in chosen}
+    if "Object Group" in facts:  # more than one instance
+        items.append(client.attribute("Object Group", TEXT, "every one"))
+        facts["Object Group"] = [facts["Object Group"], "every one"]
+    application = [client.item(0x420003, TEXT, "kill"), client.item(0x420002, TEXT, str(number))]
+    items.append(client.attribute("Application Specific Information", STRUCT, application))
+    facts["Application Specific Information"] = [client.parse(b"".join(application))]
+    return items, facts
+
+
+def dates(loader, thing):
+    """Dates that have passed, that will never come here, or that come while the test runs."""
+    now = int(loader.load.clock())
+    choice = loader.random.randrange(4)
+    if choice == 0:
+        facts = {"Activation Date": now - 1000, "Deactivation Date": now + FAR}
+    elif choice == 1:
+        facts = {"Activation Date": now + FAR, "Process Start Date": now + FAR + 1, "Protect Stop Date": now + FAR + 2,
+                 "Deactivation Date": now + FAR + 3}
+    elif choice == 2:
+        facts = {"Activation Date": now - 1000, "Deactivation Date": now - 10}
+    else:
+        facts = {"Activation Date": now + loader.random.randint(1, 3), "Deactivation Date": now + loader.random.randint(3, 6)}
+        thing.retired = True
+    return [client.attribute(n, DATE, v) for n, v in facts.items()], facts
+
+
+def ask_create(loader, thing):
+    thing = loader.new()
+    return Ask(Item(client.create(thing.name), thing, MADE))
+
+
+def create_rich(loader):
+    thing = loader.new()
+    given, facts = attributes(loader)
+    when, more = dates(loader, thing)
+    return Item(client.create(thing.name, extra=given + when), thing, {**MADE, **facts, **more})
+
+
+def ask_create_rich(loader, thing):
+    return Ask(create_rich(loader))
+
+
+def register(loader, thing, extra=(), facts=None, may_be_opaque=True):
+    kind = loader.random.choice(("aes", "secret", "opaque") if may_be_opaque else ("aes", "secret"))
+    thing.opaque = kind == "opaque"
+    size = loader.random.choice((16, 24, 32)) if kind == "aes" else loader.random.randint(1, 3000)
+    material = os.urandom(size)
+    return Item(client.register(kind, material, thing.name, extra), thing, {**MADE, "material": material, **(facts or {})})
+
+
+def ask_register(loader, thing):
+    return Ask(register(loader, loader.new()))
+
+
+def ask_register_rich(loader, thing):
+    given, facts = attributes(loader)
+    return Ask(register(loader, loader.new(), given, facts))
+
+
+def look_at_key(loader, thing, result):
+    if thing.facts.setdefault("material", result.material) != result.material:
+        loader.wrong.append("%s: other key bytes than before" % thing.uid)
+
+
+def look_at_attributes(loader, thing, result):
+    why = thing.differs(result.attributes, loader.load.clock())
+    if why:
+        loader.wrong.append("%s %s: %s" % (thing.name, thing.uid, why))
+
+
+def look_at_list(loader, thing, result):
+    if result.uids != [thing.uid]:
+        loader.wrong.append("%s: Locate gives %s, not %s" % (thing.name, result.uids, thing.uid))
+
+
+def ask_get(loader, thing):
+    return Ask(Item(client.get(thing.uid), thing, look=look_at_key))
+
+
+def ask_attributes(loader, thing):
+    return Ask(Item(client.get_attributes(thing.uid), thing, look=look_at_attributes))
+
+
+def ask_locate(loader, thing):
+    return Ask(Item(client.locate(thing.name), thing, look=look_at_list))
+
+
+ACTIVATED = {"State": "Active", "Activation Date": NOW}
+REVOKED = {"State": "Deactivated", "Deactivation Date": NOW}
+COMPROMISED = {"State": "Compromised", "Compromise Date": NOW, "Compromise Occurrence Date": 1700000000}
+
+
+def destroyed(thing):
+    return {"State": "DestroyedCompromised" if thing.facts["State"] == "Compromised" else "Destroyed", "Destroy Date": NOW}
+
+
+def ask_activate(loader, thing):
+    return Ask(Item(client.activate(thing.uid), thing, ACTIVATED))
+
+
+def ask_revoke(loader, thing):
+    return Ask(Item(client.revoke(thing.uid), thing, REVOKED))
+
+
+def ask_compromise(loader, thing):
+    return Ask(Item(client.revoke(thing.uid, 2), thing, COMPROMISED))
+
+
+def ask_destroy(loader, thing):
+    return Ask(Item(client.destroy(thing.uid), thing, destroyed(thing)))
+
+
+def missing():
+    return Item(client.get(NOBODY), fails=(NOT_FOUND,))
+
+
+def ask_whole(loader, thing):
+    """Several objects and changes of them by the ID placeholder: all of it, or nothing."""
+    first, second = loader.new(), loader.new()
+    return Ask(Item(client.create(first.name), first, MADE), Item(client.activate(), first, ACTIVATED),
+               Item(client.revoke(), first, REVOKED), register(loader, second, may_be_opaque=False),
+               Item(client.activate(), second, ACTIVATED), create_rich(loader), on_error=client.UNDO)
+
+
+def ask_undone(loader, thing):
+    items = [create_rich(loader), register(loader, loader.new()), register(loader, loader.new())]
+    items.insert(loader.random.randint(1, len(items)), missing())
+    return Ask(*items, on_error=client.UNDO)
+
+
+def ask_undone_change(loader, thing):
+    """Changes of an object that was there before are undone, too."""
+    return Ask(Item(client.activate(thing.uid), thing, ACTIVATED), Item(client.revoke(thing.uid), thing, REVOKED),
+               Item(client.destroy(thing.uid), thing, destroyed(thing)), missing(), on_error=client.UNDO)
+
+
+def ask_stop(loader, thing):
+    first, never = loader.new(), loader.new()
+    return Ask(register(loader, first), missing(), Item(client.create(never.name), never, MADE), on_error=client.STOP)
+
+
+def ask_continue(loader, thing):
+    first, second = loader.new(), loader.new()
+    return Ask(Item(client.create(first.name), first, MADE), missing(), register(loader, second), on_error=client.CONTINUE)
+
+
+def in_state(*states):
+    def may(thing, now):
+        return thing.state(now) in states and not thing.opaque
+    return may
+
+
+def may_be_destroyed(thing, now):
+    return thing.state(now) in ("PreActive", "Deactivated", "Compromised")
+
+
+def not_gone(thing, now):
+    return "Destroyed" not in thing.state(now)
+
+
+# Name, weight, which things it may meet (None: it makes new ones), what is asked.
+Action = collections.namedtuple("Action", "name weight may ask")
+ACTIONS = (
+    Action("Create", 2, None, ask_create),
+    Action("Create with attributes and dates", 3, None, ask_create_rich),
+    Action("Register", 2, None, ask_register),
+    Action("Register with attributes", 2, None, ask_register_rich),
+    Action("batch: whole or nothing", 2, None, ask_whole),
+    Action("batch: undone", 2, None, ask_undone),
+    Action("batch: stopped", 1, None, ask_stop),
+    Action("batch: continued", 1, None, ask_continue),
+    Action("Get", 4, not_gone, ask_get),
+    Action("Get Attributes", 3, lambda thing, now: True, ask_attributes),
+    Action("Locate", 1, not_gone, ask_locate),
+    Action("Activate", 4, in_state("PreActive"), ask_activate),
+    Action("Revoke", 2, in_state("Active"), ask_revoke),
+    Action("Revoke: compromised", 1, in_state("PreActive", "Active", "Deactivated"), ask_compromise),
+    Action("Destroy", 2, may_be_destroyed, ask_destroy),
+    Action("batch: changes undone", 2, in_state("PreActive"), ask_undone_change),
+)
+MAKERS = [a for a in ACTIONS if not a.may]
+AT_HAND = 6  # things that a loader works on
+CHECKERS, CHECKED_AT_ONCE = 4, 25
+
+
+class Loader(threading.Thread):
+    """One connection, one request in flight."""
+
+    def __init__(self, load, number):
+        super().__init__(daemon=True)
+        self.load, self.number = load, number
+        self.random = random.Random("%s %d" % (load.seed, number))
+        self.things, self.at_hand = [], []
+        self.answers = {}    # correlation value: (the Ask's operations, statuses, was it only put off)
+        self.doubts = {}     # correlation value: (Ask, when it was sent)
+        self.refusals = collections.Counter()
+        self.closed = 0      # connections refused or ended
+        self.wrong, self.slow = [], []
+        self.link, self.serial, self.last_ack = None, 0, 0.0
+
+    def new(self):
+        thing = Thing("%s-%d-%d" % (self.load.name, self.number, len(self.things)))
+        self.things.append(thing)
+        return thing
+
+    def choose(self):
+        now = self.load.clock()
+        self.at_hand = [t for t in self.at_hand if not t.retired]
+        if not self.at_hand or len(self.at_hand) < AT_HAND and self.random.random() < 0.4:
+            return self.random.choices(MAKERS, [a.weight for a in MAKERS])[0], None
+        thing = self.random.choice(self.at_hand)
+        rows = [a for a in ACTIONS if a.may and a.may(thing, now)]
+        if not not_gone(thing, now) or len(self.at_hand) >= AT_HAND:
+            self.at_hand.remove(thing)
+        return self.random.choices(rows, [a.weight for a in rows])[0], thing
+
+    def connect(self):
+        try:
+            self.link = self.load.connect()
+        except OSError:
+            self.closed += 1
+            time.sleep(0.05)
+        return self.link
+
+    def step(self):
+        if not self.link and not self.connect():
+            return
+        action, thing = self.choose()
+        ask = action.ask(self, thing)
+        self.serial += 1
+        correlation = "%s-%d-%d" % (self.load.name, self.number, self.serial)
+        began, clock = time.monotonic(), self.load.clock()
+        try:
+            results = self.link.call(*(i.operation for i in ask.items), on_error=ask.on_error, correlation=correlation)
+        except OSError as error:
+            self.link.close()
+            self.link = None
+            self.closed += 1
+            self.doubts[correlation] = (ask, clock)
+            for item in ask.items:
+                if item.thing:
+                    item.thing.retired = True
+            self.tell_slow(began, action, error)
+            return
+        results = results if isinstance(results, list) else [results]
+        self.tell_slow(began, action, results)
+        self.take(correlation, ask, results, clock)
+
+    def tell_slow(self, began, action, outcome):
+        took = time.monotonic() - began
+        if took > 3:
+            self.slow.append((took, "%s %s after %.1f s: %r" % (time.strftime("%H:%M:%S"), action.name, took, outcome)))
+
+    def take(self, correlation, ask, results, clock):
+        statuses = [r.status for r in results]
+        put_off = all(r.status == client.FAILED and r.reason == TRY_AGAIN for r in results)
+        self.answers[correlation] = ([i.operation[0] for i in ask.items], statuses, put_off)
+        for item, result in zip(ask.items, results):
+            if result.ok:
+                self.accept(item, result.uid, clock, self.load.clock())
+                self.last_ack = time.monotonic()
+                if item.look:
+                    item.look(self, item.thing, result)
+            elif result.status == client.FAILED and result.reason not in item.fails:
+                self.refusals[(item.operation[0], result.reason)] += 1
+                if result.reason != TRY_AGAIN:
+                    self.wrong.append("%s of %s: %r" % (item.operation[0], item.thing and item.thing.uid, result))
+        failed = [i for i, s in enumerate(statuses) if s == client.FAILED]
+        if len(ask.items) > 1 and not put_off:
+            shape = {client.UNDO: not failed or client.SUCCESS not in statuses,
+                     client.STOP: not failed or failed == [len(statuses) - 1],
+                     client.CONTINUE: len(statuses) == len(ask.items)}[ask.on_error]
+            if not shape:
+                self.wrong.append("%s: a batch with option %d was answered %s" % (correlation, ask.on_error, statuses))
+        if put_off:
+            time.sleep(0.05)
+
+    def accept(self, item, uid, began, ended):
+        """It happened between the two times."""
+        if item.fails:
+            self.wrong.append("%s succeeded, which it must not" % item.operation[0])
+            return
+        if item.facts and not item.thing.uid:
+            item.thing.uid = uid
+            self.at_hand.append(item.thing)
+        around = Between(math.floor(min(began, ended)) - 1, math.ceil(max(began, ended)) + 1)
+        item.thing.facts.update((n, around if v is NOW else v) for n, v in item.facts.items())
+
+    def run(self):
+        while not self.load.stopping:
+            self.step()
+        if self.link:
+            self.link.close()
+
+
+class Load:
+    """Loaders of one client of its own, and the judgement of what they saw."""
+
+    def __init__(self, state, name, loaders, timeout=40):
+        self.state, self.name, self.timeout = state, name, timeout
+        self.seed = os.environ.get("HOLDFAST_SEED", "1")
+        self.clock = time.time
+        self.stopping = False
+        folder = os.path.join(state.top, name)
+        answer = state.holdfast("client", "add", name, "--out", folder)
+        if answer.returncode != 0:
+            raise RuntimeError(answer.stderr.decode())
+        self.cert, self.key = (os.path.join(folder, f + ".pem") for f in ("cert", "key"))
+        self.gaps_before = self.gaps()
+        self.loaders = [Loader(self, i) for i in range(loaders)]
+
+    def connect(self):
+        return client.Connection(self.state.env, self.cert, self.key, self.timeout)
+
+    def gaps(self):
+        """Requests that the server says it refused without an audit row."""
+        rows = self.state.psql("SELECT coalesce(sum(substring(detail FROM '^[0-9]+')::bigint), 0) FROM audit.event "
+                               "WHERE operation = 'Audit Gap'")
+        return int(rows[0][0])
+
+    def start(self):
+        for loader in self.loaders:
+            loader.start()
+
+    def stop(self):
+        self.stopping = True
+        for loader in self.loaders:
+            loader.join(self.timeout + 20)
+
+    def served_since(self, moment):
+        """Whether every loader had a success after this time (time.monotonic())."""
+        return all(x.last_ack > moment for x in self.loaders)
+
+    def behind(self, moment):
+        return sum(x.last_ack <= moment for x in self.loaders)
+
+    def total(self, what):
+        return sum((collections.Counter(getattr(x, what)) for x in self.loaders), collections.Counter())
+
+    def all(self, what):
+        return [y for x in self.loaders for y in getattr(x, what)]
+
+    def seen(self):
+        """Answers that are a success somewhere, requests put off, requests without an answer: so far."""
+        answers = [a for x in self.loaders for a in list(x.answers.values())]
+        return (sum(client.SUCCESS in a[1] for a in answers), sum(a[2] for a in answers),
+                sum(len(x.doubts) for x in self.loaders))
+
+    # ---- judgement ----
+
+    def audit_rows(self):
+        """By correlation value: {position: (operation, status, object)}; and rows that should not be."""
+        rows, wrong = {}, []
+        for correlation, position, operation, result, uid in self.state.psql(
+                "SELECT correlation, position, operation, result, coalesce(object::text, '') FROM audit.event "
+                "WHERE client_name = '%s'" % self.name):
+            of = rows.setdefault(correlation, {})
+            if int(position) in of:
+                wrong.append("%s has two audit rows for item %s" % (correlation, position))
+            of[int(position)] = (operation, STATUS.get(result), uid)
+        return rows, wrong
+
+    def check_answers(self, rows, wrong):
+        """Each answer against its rows. How many have none, which only a refusal may."""
+        without = 0
+        for loader in self.loaders:
+            for correlation, (operations, statuses, put_off) in loader.answers.items():
+                of = rows.get(correlation)
+                if of is None and put_off:
+                    without += 1
+                    continue
+                said = [of[i][:2] for i in sorted(of)] if of else []
+                if said != list(zip(operations, statuses)):
+                    wrong.append("%s was answered %s, its audit rows say %s" % (correlation, statuses, said))
+        return without
+
+    def settle_doubts(self, rows, wrong):
+        """What became of requests without an answer: what their rows say. How many happened."""
+        happened = 0
+        for loader in self.loaders:
+            for correlation, (ask, clock) in loader.doubts.items():
+                of = rows.get(correlation, {})
+                happened += bool(of)
+                for place, item in enumerate(ask.items):
+                    operation, status, uid = of.get(place, (None, None, None))
+                    if status == client.SUCCESS:
+                        loader.accept(item, uid, clock, clock + 120)
+                    if of and operation not in (None, item.operation[0]):
+                        wrong.append("%s item %d: audited as %s" % (correlation, place, operation))
+        return happened
+
+    def check_batch(self, link, things, wrong):
+        """Asks for everything about these things in one request, and compares."""
+        asked = [[client.get_attributes(t.uid), client.get(t.uid)] if t.uid else [client.locate(t.name)] for t in things]
+        results = iter(link.call(*(o for a in asked for o in a), client.locate("the end"), on_error=client.CONTINUE))
+        now = self.clock()
+        for thing in things:
+            shown = next(results)
+            if not thing.uid:
+                if not shown.ok or shown.uids:
+                    wrong.append("%s: never made, Locate finds %r %s" % (thing.name, shown, shown.uids))
+                continue
+            why = thing.differs(shown.attributes, now) if shown.ok else repr(shown)
+            if why:
+                wrong.append("%s %s: %s" % (thing.name, thing.uid, why))
+            got = next(results)
+            if not not_gone(thing, now):
+                if got.ok:
+                    wrong.append("%s: a destroyed key was served" % thing.uid)
+            elif not got.ok or thing.facts.get("material", got.material) != got.material:
+                wrong.append("%s: key bytes: %r" % (thing.uid, got))
+
+    def check_things(self, things):
+        wrong = []
+
+        def part(number):
+            link = self.connect()
+            for start in range(number * CHECKED_AT_ONCE, len(things), CHECKERS * CHECKED_AT_ONCE):
+                self.check_batch(link, things[start:start + CHECKED_AT_ONCE], wrong)
+            link.close()
+
+        with concurrent.futures.ThreadPoolExecutor(CHECKERS) as pool:
+            list(pool.map(part, range(CHECKERS)))  # list(): an error of a part is ours
+        return wrong
+
+    def check_objects(self, things):
+        """Objects, their names and material against the rows that made them, in the database itself."""
+        wrong = []
+        made = {t.uid for t in things if t.uid}
+        owned = {r[0] for r in self.state.psql("SELECT o.uid FROM kmip.object o JOIN policy.client c ON c.id = o.owner "
+                                               "WHERE c.name = '%s'" % self.name, role="postgres")}
+        if made != owned:
+            wrong.append("objects that nobody made: %s; made, but not there: %s"
+                         % (sorted(owned - made)[:5], sorted(made - owned)[:5]))
+        rows = self.state.psql("SELECT object, count(*) FROM audit.event WHERE client_name = '%s' AND result = 'Success' "
+                               "AND operation IN ('Create', 'Register') GROUP BY 1" % self.name)
+        if {r[0] for r in rows if r[1] == "1"} != owned:
+            wrong.append("objects and the audit rows that made them differ")
+        rows = self.state.psql(
+            "SELECT o.uid FROM kmip.object o JOIN policy.client c ON c.id = o.owner LEFT JOIN kmip.material m USING (uid) "
+            "WHERE c.name = '%s' AND (o.state < 5) <> (m.envelope IS NOT NULL)" % self.name, role="postgres")
+        wrong += ["%s: state and material do not agree" % r[0] for r in rows]
+        return wrong
+
+    def check(self, gaps_are_whole):
+        """After stop(), with the server serving again. gaps_are_whole: no worker died that had refusals to tell."""
+        online, things = self.all("wrong"), self.all("things")
+        tap.ok(not online, "no answer was wrong while it ran", "\n".join(online[:20]))
+        rows, wrong = self.audit_rows()
+        without = self.check_answers(rows, wrong)
+        answered = sum(len(x.answers) for x in self.loaders)
+        tap.ok(not wrong, "every answer has its audit rows, and they say the same (%d answers)" % answered, "\n".join(wrong[:20]))
+        told = self.gaps() - self.gaps_before
+        tap.ok(told >= without or not gaps_are_whole,
+               "refusals without a row of their own are told in a sum", "%d refused, %d told" % (without, told))
+        wrong = []
+        happened = self.settle_doubts(rows, wrong)
+        wrong += self.check_objects(things)
+        unsure = [t for t in things if t.retired]
+        sure = [t for t in things if not t.retired and t.uid]
+        never = [t for t in things if not t.retired and not t.uid]
+        never = random.Random(1).sample(never, min(len(never), 1000))
+        wrong += self.check_things(unsure + sure + never)
+        tap.ok(not wrong, "every acknowledged fact stands: %d objects, their states, dates, attributes and key bytes"
+               % (len(unsure) + len(sure)), "\n".join(wrong[:20]))
+        code, answer = self.state.json("audit", "verify")
+        tap.ok(code == 0, "the audit chain verifies", str(answer)[:3000])
+        again, _ = self.audit_rows()
+        late = [c for x in self.loaders for c in x.doubts if again.get(c) and not rows.get(c)]
+        wrong = self.check_things(unsure)
+        tap.ok(not wrong and not late, "what got no answer happened wholly or not at all, and stays so (%d requests, %d of "
+               "them had happened)" % (sum(len(x.doubts) for x in self.loaders), happened), "\n".join(late + wrong[:20]))
+
+    def report(self, label):
+        successes, put_off, unanswered = self.seen()
+        tap.note("report %s: %d answers with a success, %d requests put off, %d without an answer, %d connections refused "
+                 "or ended" % (label, successes, put_off, unanswered, sum(x.closed for x in self.loaders)))
+        for _, text in sorted(self.all("slow"), reverse=True)[:3]:
+            tap.note("report %s: slow answer: %s" % (label, text[:160]))
