@@ -94,6 +94,7 @@ struct committer {
     struct uid opening; /* the stream being opened */
     struct head opened;
     bool opening_ok;
+    char opening_state[6]; /* SQLSTATE of the last failure to open, told already; "" for none */
     uint64_t refused_told; /* refused requests that are in the audit row on its way */
     uint64_t refused_open; /* not yet told */
     struct db_unit gap_unit;

@@ -19,6 +19,22 @@ static bool head_equal(const struct head *a, const struct head *b)
     return a->seq == b->seq && memcmp(a->hash, b->hash, AUDIT_HASH_BYTES) == 0;
 }
 
+/*
+ * True for an error or a lost connection. It is tried again ten times a second for as long as it takes:
+ * the log tells only what it has not told since the last stream was opened.
+ */
+static bool step_failed(struct db *db, const PGresult *r, const char *what)
+{
+    struct committer *c = &db->committer;
+    if (r && PQresultStatus(r) == PGRES_TUPLES_OK)
+        return false;
+    if (r && strcmp(c->opening_state, conn_sqlstate(r)) != 0) {
+        snprintf(c->opening_state, sizeof c->opening_state, "%s", conn_sqlstate(r));
+        log_warn("db.stream", " what=%s sqlstate=%s", what, c->opening_state);
+    }
+    return true;
+}
+
 static bool read_head(const PGresult *r, struct head *out)
 {
     int64_t seq = 0;
@@ -36,7 +52,7 @@ static void on_open(void *arg, const PGresult *r)
 {
     struct db *db = arg;
     struct committer *c = &db->committer;
-    c->opening_ok = !load_failed(r, "open_stream") && read_head(r, &c->opened);
+    c->opening_ok = !step_failed(db, r, "open_stream") && read_head(r, &c->opened);
 }
 
 static void on_open_sync(void *arg, bool ok)
@@ -52,6 +68,7 @@ static void on_open_sync(void *arg, bool ok)
     c->stream = c->opening;
     c->head = c->opened;
     c->stream_open = true;
+    c->opening_state[0] = '\0';
     snprintf(c->cluster, sizeof c->cluster, "%s", conn_facts(db->commit)->cluster);
     db->stats.streams++;
     db->stats.stream = c->stream;
@@ -106,7 +123,7 @@ static void on_fence(void *arg, const PGresult *r)
 {
     struct db *db = arg;
     struct committer *c = &db->committer;
-    c->opening_ok = !load_failed(r, "fence");
+    c->opening_ok = !step_failed(db, r, "fence");
     c->unknown_found = c->opening_ok && read_head(r, &c->opened);
 }
 

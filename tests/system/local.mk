@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/system/test_commands.py \
 	tests/system/test_kill.py \
 	tests/system/test_offline.py \
+	tests/system/test_outage.py \
 	tests/system/test_processes.py \
 	tests/system/test_pykmip.py \
 	tests/system/test_quickstart.py \

@@ -164,6 +164,11 @@ class State:
         """Pids of PostgreSQL's processes that serve Holdfast."""
         return [pid for pid, title in self.postgres_children().items() if "holdfast_server" in title]
 
+    def committing(self, but=()):
+        """A backend, none of `but`, that is in its COMMIT just now: what is on its way cannot be known if it ends there."""
+        titles = self.postgres_children()
+        return next((p for p, t in titles.items() if "holdfast_server" in t and "COMMIT" in t and p not in but), None)
+
     def keeper(self, name):
         """The keeper's pid while it holds its lock."""
         path = os.path.join(self.dir, "keeper", name + ".lock")
@@ -201,6 +206,13 @@ class State:
 
     def wait_serving(self, seconds=60):
         return wait_for(lambda: self.json("status")[0] == 0, seconds, 0.2)
+
+    def wait_all_open(self, seconds=60):
+        """Until every worker has its database and an open vault."""
+        def all_open():
+            workers = self.status().get("workers", [])
+            return workers and all((w["db_state"], w["vault_state"]) == (1, 2) for w in workers)
+        return wait_for(all_open, seconds, 0.2)
 
     def log(self, name="holdfastd"):
         try:

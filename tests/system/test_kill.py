@@ -21,13 +21,8 @@ def stop_process(pid):
     return pid
 
 
-def committing(state):
-    """A backend that is in its COMMIT just now: killed there, the worker cannot know what became of it."""
-    return next((p for p, title in state.postgres_children().items() if "holdfast_server" in title and "COMMIT" in title), None)
-
-
 def kill_backend(state, chooser):
-    pid = support.wait_for(lambda: committing(state), 1, 0) or support.wait_for(state.backends, 5)
+    pid = support.wait_for(state.committing, 1, 0) or support.wait_for(state.backends, 5)
     if isinstance(pid, list):
         pid = chooser.choice(pid)
     return pid and stop_process(pid)
@@ -39,14 +34,14 @@ def kill_worker(state, chooser):
 
 
 def kill_postmaster(state, chooser):
-    support.wait_for(lambda: committing(state), 1, 0)
+    support.wait_for(state.committing, 1, 0)
     return state.kill("postgres")
 
 
 def kill_all(state, chooser):
     """All of PostgreSQL, too: a child that waits for what a killed one held would outlive its postmaster."""
     pids = [state.pid(n) for n in ["supervisor", "vault", "postgres", "swtpm"] + state.workers()]
-    support.wait_for(lambda: committing(state), 1, 0)
+    support.wait_for(state.committing, 1, 0)
     return [stop_process(p) for p in pids + list(state.postgres_children()) if p]
 
 
@@ -106,7 +101,7 @@ def run(state):
     killed, recovered, stuck = rounds_of_kills(state, load, rounds, unknown)
     load.stop()
     tap.ok(not stuck, "after each kill all %d connections are served again" % LOADERS, "\n".join(stuck) + state.log()[-4000:])
-    tap.ok(state.wait_serving(60), "the server serves after all rounds", state.status())
+    tap.ok(state.wait_all_open(60), "all workers serve after all rounds", state.status())
     time.sleep(1.1)  # workers tell their counters once a second
     unknown.add()
     successes, _, unanswered = load.seen()

@@ -375,6 +375,7 @@ class Loader(threading.Thread):
     def run(self):
         while not self.load.stopping:
             self.step()
+            time.sleep(self.load.pace)
         if self.link:
             self.link.close()
 
@@ -382,8 +383,9 @@ class Loader(threading.Thread):
 class Load:
     """Loaders of one client of its own, and the judgement of what they saw."""
 
-    def __init__(self, state, name, loaders, timeout=40):
-        self.state, self.name, self.timeout = state, name, timeout
+    def __init__(self, state, name, loaders, pace=0, timeout=40):
+        """pace: seconds between an answer and the next request of a loader. timeout: of a request, in seconds."""
+        self.state, self.name, self.pace, self.timeout = state, name, pace, timeout
         self.seed = os.environ.get("HOLDFAST_SEED", "1")
         self.clock = time.time
         self.stopping = False
