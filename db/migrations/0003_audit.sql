@@ -17,6 +17,7 @@ CREATE TABLE audit.stream (
     fenced           boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 CREATE INDEX stream_opener ON audit.stream (opener, opened_at);
+CREATE INDEX stream_predecessor ON audit.stream (predecessor);
 COMMENT ON TABLE audit.stream IS 'Heads: one row for each stream, moved on by each append. A stream is the life of one worker process; the stream "administration" is shared by administrative acts.';
 COMMENT ON COLUMN audit.stream.id IS 'Random name of the stream';
 COMMENT ON COLUMN audit.stream.opener IS 'Who opened it: node and worker';
@@ -28,6 +29,7 @@ COMMENT ON COLUMN audit.stream.seq IS 'Number of the last row';
 COMMENT ON COLUMN audit.stream.hash IS 'Hash of the last row; 32 zero bytes before the first';
 COMMENT ON COLUMN audit.stream.fenced IS 'No more rows: a new stream took over after a COMMIT of unknown outcome';
 COMMENT ON INDEX audit.stream_opener IS 'The latest stream of an opener';
+COMMENT ON INDEX audit.stream_predecessor IS 'The stream that came after another';
 
 CREATE TABLE audit.event (
     stream      uuid NOT NULL,

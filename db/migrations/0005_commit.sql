@@ -144,7 +144,9 @@ DECLARE
     before audit.stream;
     mine   audit.stream;
 BEGIN
+    -- The one that has no successor yet: the latest by its time only while no clock is set back.
     SELECT * INTO before FROM audit.stream s WHERE s.opener = p_opener
+       AND NOT EXISTS (SELECT FROM audit.stream n WHERE n.predecessor = s.id)
      ORDER BY s.opened_at DESC LIMIT 1 FOR UPDATE;
     INSERT INTO audit.stream (id, opener, opened_at, predecessor, predecessor_seq, predecessor_hash, seq, hash)
     VALUES (p_stream, p_opener, clock_timestamp(), before.id, before.seq, before.hash, 0,

@@ -200,6 +200,26 @@ rc_t control_decode(struct bytes in, struct control *out)
     return RC_OK;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b; /* NO_DATE is before all */
+}
+
+/* Dates that the client may set ahead count only where the stored state says that they have come. */
+int64_t control_time(const struct control *c, int64_t now)
+{
+    int64_t t = later(now, c->initial_date);
+    if (c->state == STATE_ACTIVE)
+        t = later(t, c->activation_date);
+    if (c->state == STATE_DEACTIVATED)
+        t = later(t, c->deactivation_date);
+    if (c->state == STATE_COMPROMISED || c->state == STATE_DESTROYED_COMPROMISED)
+        t = later(t, c->compromise_date);
+    if (c->state == STATE_DESTROYED || c->state == STATE_DESTROYED_COMPROMISED)
+        t = later(t, c->destroy_date);
+    return t;
+}
+
 uint32_t control_effective_state(const struct control *c, int64_t now)
 {
     uint32_t state = c->state;

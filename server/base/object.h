@@ -78,6 +78,12 @@ void control_encode(const struct control *c, uint8_t out[CONTROL_BYTES]);
 rc_t control_decode(struct bytes in, struct control *out);
 /* The state at time `now` (seconds): activation and deactivation dates take effect by themselves. */
 uint32_t control_effective_state(const struct control *c, int64_t now);
+/*
+ * The time at which something happens to this object: `now`, but never before what has happened to it
+ * already. The clock may have been set back since, or another node's may be ahead; a key must be
+ * revoked, compromised and destroyed all the same, with its dates in order (KMIP 2.1, 4.57).
+ */
+int64_t control_time(const struct control *c, int64_t now);
 
 struct name {
     struct bytes value; /* UTF-8 */

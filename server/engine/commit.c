@@ -110,8 +110,7 @@ void request_constant(struct engine_request *rq)
 
 /* ---- the commit ----------------------------------------------------------------------------- */
 
-/* Runs again, or, after too many lost races, refuses as busy. */
-static void run_again(struct engine_request *rq)
+void request_run_again(struct engine_request *rq)
 {
     rq->engine->stats.reruns++;
     if (rq->runs >= rq->engine->limits.reruns)
@@ -134,7 +133,7 @@ static void lost(struct engine_request *rq)
     default:
         break;
     }
-    run_again(rq);
+    request_run_again(rq);
 }
 
 /* The unit itself could not be written: told once more as a refusal, or not at all. */

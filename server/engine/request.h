@@ -106,6 +106,8 @@ void request_run(struct engine_request *rq);
 
 /* commit.c: the unit of work, its outcome, and the answer. */
 void request_commit(struct engine_request *rq);
+/* Forgets this run and begins another; after too many of them (limits.reruns) the request is refused as busy. */
+void request_run_again(struct engine_request *rq);
 /* The constant error: no audit can be written, so nothing is told. */
 void request_constant(struct engine_request *rq);
 

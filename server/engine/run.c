@@ -138,9 +138,23 @@ static void send_calls(struct engine_request *rq)
         engine_turn(e);
 }
 
+/*
+ * The clock was set back since this run began: what it calls "now" has not come yet for the vault, which
+ * refuses it. That says nothing about the request.
+ */
+static bool clock_went_back(const struct engine_request *rq)
+{
+    return (rq->calls_rc == RC_INVALID_FIELD || rq->calls_rc == RC_ILLEGAL_TRANSITION) &&
+           clock_wall_s() < rq->now;
+}
+
 static void after_calls(struct engine_request *rq)
 {
     rc_t rc = rq->calls_rc;
+    if (clock_went_back(rq)) {
+        request_run_again(rq);
+        return;
+    }
     if (rc == RC_OK && rq->op->complete)
         rc = rq->op->complete(&rq->item);
     if (rc == RC_OK)

@@ -254,8 +254,8 @@ rc_t attrs_first_state(struct object *o, int64_t now)
 {
     struct control *c = &o->control;
     TRY(attrs_check_dates(c));
-    c->state = c->activation_date != NO_DATE && c->activation_date <= now ? STATE_ACTIVE
-                                                                          : STATE_PRE_ACTIVE;
+    c->state = STATE_PRE_ACTIVE;
+    c->state = control_effective_state(c, now);
     return RC_OK;
 }
 

@@ -33,7 +33,7 @@ rc_t activate_perform(struct op_item *it)
     if (!o)
         return RC_NO_MEMORY;
     o->control.state = STATE_ACTIVE;
-    o->control.activation_date = it->now;
+    o->control.activation_date = op_time(it);
     op_ask_transition(it);
     return RC_OK;
 }
@@ -67,7 +67,7 @@ static rc_t revoke_compromised(struct op_item *it, uint32_t state)
     if (!o)
         return RC_NO_MEMORY;
     o->control.state = state == STATE_DESTROYED ? STATE_DESTROYED_COMPROMISED : STATE_COMPROMISED;
-    o->control.compromise_date = it->now;
+    o->control.compromise_date = op_time(it);
     o->control.compromise_occurrence_date = in->compromise_occurrence_date.set
                                                 ? in->compromise_occurrence_date.value
                                                 : o->control.initial_date;
@@ -85,7 +85,7 @@ static rc_t revoke_deactivated(struct op_item *it, uint32_t state)
     if (!o)
         return RC_NO_MEMORY;
     o->control.state = STATE_DEACTIVATED;
-    o->control.deactivation_date = it->now;
+    o->control.deactivation_date = op_time(it);
     return RC_OK;
 }
 
@@ -134,7 +134,7 @@ rc_t destroy_perform(struct op_item *it)
     if (!o)
         return RC_NO_MEMORY;
     o->control.state = state == STATE_COMPROMISED ? STATE_DESTROYED_COMPROMISED : STATE_DESTROYED;
-    o->control.destroy_date = it->now;
+    o->control.destroy_date = op_time(it);
     o->material = BYTES_NONE;
     op_ask_transition(it);
     return RC_OK;

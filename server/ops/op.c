@@ -128,6 +128,11 @@ rc_t op_respond_uid(struct op_item *it, const struct uid *uid)
     return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
 }
 
+int64_t op_time(const struct op_item *it)
+{
+    return control_time(&it->object->control, it->now);
+}
+
 struct object *op_change(struct op_item *it, enum db_change_kind kind)
 {
     struct object *o = ARENA_NEW(it->arena, struct object);
@@ -135,7 +140,7 @@ struct object *op_change(struct op_item *it, enum db_change_kind kind)
         return NULL;
     *o = *it->object;
     o->control.version++;
-    o->last_change_date = it->now;
+    o->last_change_date = op_time(it);
     it->changes[0] = (struct op_change){.object = o, .kind = kind};
     it->change_count = 1;
     return o;

@@ -134,6 +134,8 @@ struct kmip_uid op_uid_out(struct arena *a, const struct uid *uid);
 void *op_respond(struct op_item *it);
 /* The plain answer of Activate, Revoke, Destroy and their like: the Unique Identifier. */
 rc_t op_respond_uid(struct op_item *it, const struct uid *uid);
+/* The time at which the item changes the loaded object: now, but not before what happened to it already. */
+int64_t op_time(const struct op_item *it);
 /* A copy of the loaded object, to be changed: version grown by one, Last Change Date now. It is the
  * item's first change. NULL: no memory. */
 struct object *op_change(struct op_item *it, enum db_change_kind kind);

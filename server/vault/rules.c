@@ -157,13 +157,14 @@ static bool tombstone_kept(const struct control *old, const struct control *next
 rc_t rules_transition(const struct control *old, const struct control *next, int64_t now)
 {
     uint32_t from = control_effective_state(old, now), to = control_effective_state(next, now);
+    int64_t then = control_time(old, now);
     bool legal = same_identity(old, next) && old->version != UINT64_MAX &&
                  next->version == old->version + 1 && (from == to || follows(from, to)) &&
                  (next->state == old->state || next->state == from || follows(from, next->state)) &&
-                 state_has_its_date(next, now) && not_looser(old, next) &&
+                 state_has_its_date(next, then) && not_looser(old, next) &&
                  history_follows(old, next) && use_dates_follow(old, next, from) &&
-                 compromise_follows(old, next, from, to, now) &&
-                 destroy_follows(old, next, from, to, now) &&
+                 compromise_follows(old, next, from, to, then) &&
+                 destroy_follows(old, next, from, to, then) &&
                  (!is_destroyed(from) || tombstone_kept(old, next));
     return legal ? RC_OK : RC_ILLEGAL_TRANSITION;
 }

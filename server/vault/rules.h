@@ -13,7 +13,8 @@ enum { RULES_SKEW_S = 2 };
 
 /* May an object begin with this record? RC_INVALID_FIELD, RC_FEATURE (protection not offered). */
 rc_t rules_new(const struct control *c, int64_t now);
-/* May the verified record `old` become `next` at time `now`? RC_ILLEGAL_TRANSITION otherwise. */
+/* May the verified record `old` become `next` at time `now`? RC_ILLEGAL_TRANSITION otherwise. Where the clock stands
+ * before what happened to the object already, the dates of `next` are measured from there: control_time(). */
 rc_t rules_transition(const struct control *old, const struct control *next, int64_t now);
 /* May the plain key leave? RC_DESTROYED, RC_NOT_EXTRACTABLE, RC_SENSITIVE. */
 rc_t rules_get(const struct control *c, int64_t now);

@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	tests/system/tpm.py \
 	tests/system/workload.py \
 	tests/system/test_audit.py \
+	tests/system/test_clock.py \
 	tests/system/test_commands.py \
 	tests/system/test_kill.py \
 	tests/system/test_offline.py \
@@ -22,3 +23,10 @@ EXTRA_DIST += \
 	tests/system/under_unit.py
 dist_check_SCRIPTS += tests/system/run.py
 TESTS += tests/system/run.py
+
+# Preloaded to move a process's clock; without the house's flags, as a sanitizer cannot be preloaded into others.
+check_PROGRAMS += tests/support/clock_shift.so
+tests_support_clock_shift_so_SOURCES = tests/support/clock_shift.c
+tests_support_clock_shift_so_CFLAGS = -std=gnu17 -Wall -Wextra -fPIC
+tests_support_clock_shift_so_LDFLAGS = -shared
+tests_support_clock_shift_so_LDADD =

@@ -188,10 +188,10 @@ class State:
             os.kill(pid, signal.SIGTERM)
         return wait_for(lambda: not self.keeper(name), 60)
 
-    def start_one(self, name):
-        """Starts again what stop_one() stopped."""
-        subprocess.Popen(self.saved[name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL, start_new_session=True)
+    def start_one(self, name, env=None, more=()):
+        """Starts again what stop_one() stopped; with more in its environment, and more arguments."""
+        subprocess.Popen([*self.saved[name], *more], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **(env or {})})
         return wait_for(lambda: self.keeper(name), 10)
 
     def status(self):

@@ -43,8 +43,11 @@ class Thing:
         return state
 
     def differs(self, attributes, now):
-        """What the server shows against what is known; None where they agree. Exact dates are learnt."""
+        """What the server shows against what is known; None where they agree. Exact dates are learnt, and the state of
+        what was made while the clock was set."""
         shown = client.STATES.get(attributes.get("State", [None])[0])
+        if self.facts["State"] is None:
+            self.facts["State"] = shown
         if not self.opaque and shown not in (self.state(now), self.state(now - 2)):
             return "is %s, known %s" % (shown, self.state(now))
         for name, fact in self.facts.items():
@@ -96,7 +99,7 @@ def attributes(loader):
 def dates(loader, thing):
     """Dates that have passed, that will never come here, or that come while the test runs."""
     now = int(loader.load.clock())
-    choice = loader.random.randrange(4)
+    choice = loader.random.randrange(4 if loader.load.near_dates else 3)
     if choice == 0:
         facts = {"Activation Date": now - 1000, "Deactivation Date": now + FAR}
     elif choice == 1:
@@ -369,8 +372,13 @@ class Loader(threading.Thread):
         if item.facts and not item.thing.uid:
             item.thing.uid = uid
             self.at_hand.append(item.thing)
-        around = Between(math.floor(min(began, ended)) - 1, math.ceil(max(began, ended)) + 1)
-        item.thing.facts.update((n, around if v is NOW else v) for n, v in item.facts.items())
+        # Nothing is dated before what happened to the thing already, though the clock was set back since.
+        around = Between(math.floor(min(began, ended)) - 1, math.ceil(self.load.latest()) + 1)
+        facts = item.thing.facts
+        facts.update((n, around if v is NOW else v) for n, v in item.facts.items())
+        if item.facts.get("State") == "PreActive":  # made just now, with dates that may have passed
+            facts["State"] = item.thing.state(began) if item.thing.state(began) == item.thing.state(ended) else None
+            item.thing.retired |= facts["State"] is None
 
     def run(self):
         while not self.load.stopping:
@@ -383,11 +391,13 @@ class Loader(threading.Thread):
 class Load:
     """Loaders of one client of its own, and the judgement of what they saw."""
 
-    def __init__(self, state, name, loaders, pace=0, timeout=40):
-        """pace: seconds between an answer and the next request of a loader. timeout: of a request, in seconds."""
-        self.state, self.name, self.pace, self.timeout = state, name, pace, timeout
+    def __init__(self, state, name, loaders, pace=0, timeout=40, clock=time.time):
+        """pace: seconds between an answer and the next request of a loader; timeout: of a request, in seconds; clock: the
+        server's."""
+        self.state, self.name, self.pace, self.timeout, self.clock = state, name, pace, timeout, clock
         self.seed = os.environ.get("HOLDFAST_SEED", "1")
-        self.clock = time.time
+        self.near_dates = True  # also dates that come while the test runs
+        self.highest = 0
         self.stopping = False
         folder = os.path.join(state.top, name)
         answer = state.holdfast("client", "add", name, "--out", folder)
@@ -414,6 +424,11 @@ class Load:
         self.stopping = True
         for loader in self.loaders:
             loader.join(self.timeout + 20)
+
+    def latest(self):
+        """The latest time that the server's clock has shown."""
+        self.highest = max(self.highest, self.clock())
+        return self.highest
 
     def served_since(self, moment):
         """Whether every loader had a success after this time (time.monotonic())."""
@@ -472,7 +487,7 @@ class Load:
                 for place, item in enumerate(ask.items):
                     operation, status, uid = of.get(place, (None, None, None))
                     if status == client.SUCCESS:
-                        loader.accept(item, uid, clock, clock + 120)
+                        loader.accept(item, uid, clock, clock)
                     if of and operation not in (None, item.operation[0]):
                         wrong.append("%s item %d: audited as %s" % (correlation, place, operation))
         return happened

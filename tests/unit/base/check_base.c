@@ -159,6 +159,25 @@ START_TEST(dates_take_effect_by_themselves)
 }
 END_TEST
 
+START_TEST(nothing_happens_before_what_has_happened)
+{
+    struct control c = sample();
+    c.initial_date = 100;
+    c.activation_date = 200;
+    c.deactivation_date = 300;
+    c.compromise_date = 250;
+    c.destroy_date = 400;
+    static const int64_t earliest[] = {0, 100, 200, 300, 250, 400, 400}; /* by state */
+    for (c.state = STATE_PRE_ACTIVE; c.state <= STATE_DESTROYED_COMPROMISED; c.state++) {
+        ck_assert_int_eq(control_time(&c, 50), earliest[c.state]);
+        ck_assert_int_eq(control_time(&c, 500), 500);
+    }
+    c.state = STATE_ACTIVE;
+    c.activation_date = NO_DATE;
+    ck_assert_int_eq(control_time(&c, 50), 100);
+}
+END_TEST
+
 /* ---- locked memory ---- */
 
 static const size_t lengths[] = {0, 1, 47, 48, 49, 1000, 16368, 16369, 70000, 1000000};
@@ -301,6 +320,7 @@ int main(void)
     tcase_add_test(t, canonical_form_is_fixed);
     tcase_add_test(t, canonical_form_reads_back_and_covers_every_byte);
     tcase_add_loop_test(t, dates_take_effect_by_themselves, 0, COUNT(states));
+    tcase_add_test(t, nothing_happens_before_what_has_happened);
     tcase_add_loop_test(t, pool_gives_zeroed_aligned_memory_of_any_length, 0, COUNT(lengths));
     tcase_add_test(t, a_freed_secret_is_wiped);
     tcase_add_test(t, a_child_sees_no_secret);

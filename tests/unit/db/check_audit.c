@@ -347,6 +347,31 @@ START_TEST(rows_of_any_month_find_a_place)
 }
 END_TEST
 
+/* Each names the one before it, though the clock was set back after the first had been opened. */
+START_TEST(streams_follow_one_another_whatever_the_clock_says)
+{
+    const char *db = fresh_database();
+    char before[64] = "";
+    for (int i = 0; i < 4; i++) {
+        struct worker w;
+        char stream[UID_TEXT_SIZE];
+        worker_open_only(&w, db, NULL);
+        worker_until_state(&w, DB_STATE_READY, 5);
+        uid_print(&db_stats_of(w.db)->stream, stream);
+        worker_close(&w);
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT predecessor FROM audit.stream WHERE id = '%s'", stream);
+        ck_assert_str_eq(pg_value(&pg, db, "postgres", sql), before);
+        snprintf(before, sizeof before, "%s", stream);
+        if (i == 0)
+            pg_value(&pg, db, "postgres",
+                     "SET session_replication_role = replica; UPDATE audit.stream SET opened_at = "
+                     "opened_at + interval '1 year'");
+    }
+    ck_assert_str_eq(verify_text(db), "verified");
+}
+END_TEST
+
 START_TEST(everything_has_a_comment)
 {
     const char *db = fresh_database();
@@ -525,6 +550,7 @@ int main(void)
     tcase_add_test(t, views_tell_the_present_state);
     tcase_add_test(t, the_state_by_date_is_the_same_in_c_and_sql);
     tcase_add_test(t, rows_of_any_month_find_a_place);
+    tcase_add_test(t, streams_follow_one_another_whatever_the_clock_says);
     tcase_add_test(t, everything_has_a_comment);
     tcase_add_test(t, migrations_can_run_again_and_notice_change);
     tcase_add_test(t, a_failed_migration_leaves_nothing);

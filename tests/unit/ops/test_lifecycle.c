@@ -99,6 +99,26 @@ START_TEST(dates_count_as_states)
 }
 END_TEST
 
+/* The clock was set back by an hour since the key was activated: it can be revoked still, its dates in order. */
+START_TEST(a_clock_set_back)
+{
+    static const int revocations[] = {CESSATION, COMPROMISE};
+    for (size_t i = 0; i < 2; i++) {
+        struct world w;
+        world_open(&w, KMIP_OP_REVOKE, V2_1);
+        world_key(&w, STATE_ACTIVE);
+        w.object.control.initial_date = NOW + 3590;
+        w.object.control.activation_date = NOW + 3600;
+        ask(&w, revocations[i]);
+        ck_assert_int_eq(world_run(&w), RC_OK);
+        const struct control *c = &w.item.changes[0].object->control;
+        ck_assert_int_eq(i ? c->compromise_date : c->deactivation_date, NOW + 3600);
+        ck_assert_int_eq(w.item.changes[0].object->last_change_date, NOW + 3600);
+        world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(compromise_dates)
 {
     struct world w;
@@ -140,6 +160,7 @@ Suite *lifecycle_suite(void)
     TCase *t = tcase_create("lifecycle");
     tcase_add_test(t, every_state);
     tcase_add_test(t, dates_count_as_states);
+    tcase_add_test(t, a_clock_set_back);
     tcase_add_test(t, compromise_dates);
     suite_add_tcase(s, t);
     return s;

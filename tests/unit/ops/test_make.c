@@ -159,7 +159,8 @@ START_TEST(dates_decide_the_state)
         {NOW, NO_DATE, RC_OK, STATE_ACTIVE, STATE_ACTIVE},
         {NOW - 10, NO_DATE, RC_OK, STATE_ACTIVE, STATE_ACTIVE},
         {NOW + 10, NO_DATE, RC_OK, STATE_PRE_ACTIVE, STATE_PRE_ACTIVE},
-        {NOW - 10, NOW - 5, RC_OK, STATE_ACTIVE, STATE_DEACTIVATED},
+        {NOW - 10, NOW - 5, RC_OK, STATE_DEACTIVATED, STATE_DEACTIVATED},
+        {NO_DATE, NOW - 5, RC_OK, STATE_PRE_ACTIVE, STATE_PRE_ACTIVE},
         {NOW - 10, NOW - 20, RC_ATTR_VALUE, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -261,6 +261,36 @@ START_TEST(dates_move_the_state_before_the_worker_writes_it)
 }
 END_TEST
 
+static void now_is(struct control *c, int64_t then)
+{
+    int64_t *const dates[] = {&c->activation_date, &c->deactivation_date, &c->compromise_date, &c->destroy_date};
+    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++)
+        if (*dates[i] == SAMPLE_NOW) {
+            *dates[i] = then;
+            if (dates[i] == &c->compromise_date)
+                c->compromise_occurrence_date = c->initial_date;
+        }
+}
+
+/* The clock was set back behind all that has happened: what may follow may follow still, dated from there. */
+START_TEST(a_clock_set_back_hinders_no_change)
+{
+    enum { EARLIER = 900 }; /* before the initial date */
+    for (uint32_t from = STATE_PRE_ACTIVE; from <= STATE_DESTROYED_COMPROMISED; from++)
+        for (uint32_t to = STATE_PRE_ACTIVE; to <= STATE_DESTROYED_COMPROMISED; to++) {
+            struct control old = in_state(from), next = brought_to(&old, to);
+            int64_t then = control_time(&old, EARLIER);
+            ck_assert_int_gt(then, EARLIER);
+            now_is(&next, then);
+            rc_t want = diagram[from - 1][to - 1] == 'y' ? RC_OK : RC_ILLEGAL_TRANSITION;
+            ck_assert_msg(rules_transition(&old, &next, EARLIER) == want, "from %u to %u", from, to);
+        }
+    struct control old = in_state(STATE_ACTIVE), next = brought_to(&old, STATE_DEACTIVATED);
+    next.deactivation_date = control_time(&old, EARLIER) + RULES_SKEW_S + 1; /* and no later */
+    ck_assert_int_eq(rules_transition(&old, &next, EARLIER), RC_ILLEGAL_TRANSITION);
+}
+END_TEST
+
 START_TEST(an_active_key_is_not_destroyed_and_a_future_date_is_not_now)
 {
     struct control old = in_state(STATE_ACTIVE), next = brought_to(&old, STATE_DESTROYED);
@@ -384,6 +414,7 @@ TCase *rules_tests(void)
     tcase_add_loop_test(t, fields_change_only_in_their_states, 0, COUNT(changes));
     tcase_add_test(t, guards_grow_tighter_and_history_flags_only_become_false);
     tcase_add_test(t, dates_move_the_state_before_the_worker_writes_it);
+    tcase_add_test(t, a_clock_set_back_hinders_no_change);
     tcase_add_test(t, an_active_key_is_not_destroyed_and_a_future_date_is_not_now);
     tcase_add_loop_test(t, objects_begin_as_they_must, 0, COUNT(begins));
     tcase_add_test(t, a_key_leaves_only_when_it_may);
