@@ -1,5 +1,7 @@
 /* Damaged messages, unknown versions, no database, a sealed vault, registered secrets. */
 #include <event2/event.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/engine/fixture.h"
@@ -268,6 +270,49 @@ START_TEST(vault_is_away)
 }
 END_TEST
 
+/* The wall clock of this process alone, in place of the library's. */
+static int64_t clock_ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    int failed = (int)syscall(SYS_clock_gettime, id, t);
+    if (id == CLOCK_REALTIME)
+        t->tv_sec += clock_ahead_s;
+    return failed;
+}
+
+static struct kmip_response *call_while_the_clock_steps_back(const struct kmip_request *rq)
+{
+    struct sent sent;
+    clock_ahead_s = 100;
+    send_request(rig.alice, rq, &sent);
+    clock_ahead_s = 0; /* before the vault is asked */
+    wait_for(&sent);
+    buf_free(&sent.raw);
+    ck_assert_ptr_nonnull(sent.answer);
+    return sent.answer;
+}
+
+START_TEST(clock_steps_back)
+{
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, NULL);
+    struct kmip_response *r = call_while_the_clock_steps_back(rq);
+    expect_success(r, 0);
+    const char *uid = uid_of(r, 0);
+    rq = request_new(V1_4, 1);
+    by_uid(rq, 0, KMIP_OP_ACTIVATE, uid);
+    expect_success(call_while_the_clock_steps_back(rq), 0);
+    ck_assert_str_eq(sql("SELECT string_agg(operation || ':' || result, ' ' ORDER BY at)"
+                         " FROM audit.events WHERE client = '%s'",
+                         rig.alice->client_name),
+                     "Create:Success Activate:Success");
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object WHERE activation_date >"
+                                " extract(epoch FROM now())"),
+                     0);
+}
+END_TEST
+
 START_TEST(sealed)
 {
     struct kmip_request *rq = request_new(V1_4, 1);
@@ -299,6 +344,7 @@ Suite *trouble_suite(void)
     tcase_add_test(t, registered_secret);
     tcase_add_test(t, no_database);
     tcase_add_test(t, vault_is_away);
+    tcase_add_test(t, clock_steps_back);
     suite_add_tcase(s, t);
     t = tcase_create("sealed");
     tcase_set_timeout(t, 120);
