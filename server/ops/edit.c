@@ -206,12 +206,17 @@ static size_t rest_place(const struct edit *e, const struct kmip_attribute *at)
     return e->rest.count;
 }
 
-/* What guards the key only grows tighter: the vault signs nothing else (rules.h). */
+/*
+ * What guards the key only grows tighter: the vault signs nothing else (rules.h). Dates must agree when one
+ * is given, not ever after: a key that was revoked early is dated before its Process Start Date.
+ */
 static rc_t put_field(struct edit *e, const struct attrs_field *f, const struct node *value)
 {
     const struct control *old = &e->before->control;
     struct control *c = &e->object->control;
     TRY(attrs_field_set(f, value, c));
+    if (f->kind == ATTRS_DATE)
+        TRY(attrs_check_dates(c));
     if ((old->sensitive && !c->sensitive) || (!old->extractable && c->extractable))
         return RC_DENIED;
     c->always_sensitive = old->always_sensitive && c->sensitive;
@@ -309,6 +314,5 @@ rc_t edit_delete(struct edit *e, const struct edit_target *target, struct kmip_a
 
 rc_t edit_end(struct edit *e)
 {
-    TRY(attrs_check_dates(&e->object->control));
     return attrs_store(e->arena, e->object, &e->rest);
 }

@@ -50,7 +50,7 @@ rc_t edit_modify(struct edit *e, const struct edit_target *target, const struct 
                  struct kmip_attribute *out);
 rc_t edit_delete(struct edit *e, const struct edit_target *target, struct kmip_attribute *out);
 
-/* Checks the whole, and puts all into the object. RC_ATTR_VALUE: dates that contradict. */
+/* Puts all into the object. RC_NO_MEMORY. */
 rc_t edit_end(struct edit *e);
 
 #endif

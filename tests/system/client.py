@@ -5,8 +5,9 @@ import ssl
 import struct
 
 STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE = range(1, 10)
-OPS = {"Create": 1, "Register": 3, "Locate": 8, "Get": 10, "Get Attributes": 11, "Activate": 18, "Revoke": 19,
-       "Destroy": 20, "Query": 24, "Discover Versions": 30}
+OPS = {"Create": 1, "Register": 3, "Locate": 8, "Get": 10, "Get Attributes": 11, "Add Attribute": 13,
+       "Modify Attribute": 14, "Delete Attribute": 15, "Activate": 18, "Revoke": 19, "Destroy": 20, "Query": 24,
+       "Discover Versions": 30, "Set Attribute": 49}
 SUCCESS, FAILED, PENDING, UNDONE = range(4)
 CONTINUE, STOP, UNDO = range(1, 4)
 STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "Destroyed", 6: "DestroyedCompromised"}
@@ -148,6 +149,23 @@ def get(text):
 
 def get_attributes(text, *names):
     return ("Get Attributes", [uid(text)] + [item(0x42000A, TEXT, n) for n in names])
+
+
+def add_attribute(text, name, kind, value):
+    return ("Add Attribute", [uid(text), attribute(name, kind, value)])
+
+
+def modify_attribute(text, name, kind, value):
+    return ("Modify Attribute", [uid(text), attribute(name, kind, value)])
+
+
+def delete_attribute(text, name):
+    return ("Delete Attribute", [uid(text), item(0x42000A, TEXT, name)])
+
+
+def set_attribute(text, tag, kind, value):
+    """Of KMIP 2.0 and later, where attributes are items of their own."""
+    return ("Set Attribute", [uid(text), item(0x42013D, STRUCT, [item(tag, kind, value)])])
 
 
 def activate(text=None):

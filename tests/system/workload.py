@@ -19,6 +19,7 @@ FAR = 10 * 365 * 86400
 NOBODY = "00000000-0000-7000-8000-0000000dead0"
 STATUS = {"Success": client.SUCCESS, "Operation Failed": client.FAILED, "Operation Undone": client.UNDONE}
 NOW = object()  # as a fact: the server's time when it did it
+ABSENT = object()  # as a fact: there is no such attribute
 
 
 class Between(collections.namedtuple("Between", "low high")):
@@ -32,6 +33,10 @@ class Thing:
         self.name, self.uid, self.facts = name, None, {}
         self.retired = False  # asked for no more: something about it is in doubt, or its state will change by itself
         self.opaque = False   # Opaque Objects show neither State nor the dates of a life
+
+    def __str__(self):
+        known = {n: v for n, v in self.facts.items() if n != "material"}
+        return "%s %s, known %s" % (self.name, self.uid, known)
 
     def state(self, now):
         state = self.facts.get("State")
@@ -56,6 +61,9 @@ class Thing:
             values = attributes.get(name)
             if isinstance(fact, Between) and values and fact.low <= values[0] <= fact.high:
                 self.facts[name] = values[0]
+            elif fact is ABSENT:
+                if values is not None:
+                    return "%s is %r, though it was deleted" % (name, values)
             elif values is None or sorted(values) != sorted(fact if isinstance(fact, list) else [fact]):
                 return "%s is %r, known %r" % (name, values, fact)
         return None
@@ -69,8 +77,8 @@ class Item:
 
 
 class Ask:
-    def __init__(self, *items, on_error=None):
-        self.items, self.on_error = items, on_error
+    def __init__(self, *items, on_error=None, version=(1, 4)):
+        self.items, self.on_error, self.version = items, on_error, version
 
 
 # ---- the actions: each returns an Ask; makers get None for the thing ----
@@ -154,7 +162,7 @@ def look_at_key(loader, thing, result):
 def look_at_attributes(loader, thing, result):
     why = thing.differs(result.attributes, loader.load.clock())
     if why:
-        loader.wrong.append("%s %s: %s" % (thing.name, thing.uid, why))
+        loader.wrong.append("%s: %s" % (thing, why))
 
 
 def look_at_list(loader, thing, result):
@@ -199,6 +207,36 @@ def ask_destroy(loader, thing):
     return Ask(Item(client.destroy(thing.uid), thing, destroyed(thing)))
 
 
+def contact(loader):
+    return "contact %d" % loader.random.randrange(1 << 30)
+
+
+def ask_add(loader, thing):
+    text = contact(loader)
+    return Ask(Item(client.add_attribute(thing.uid, "Contact Information", TEXT, text), thing, {"Contact Information": text}))
+
+
+def ask_modify(loader, thing):
+    text = contact(loader)
+    return Ask(Item(client.modify_attribute(thing.uid, "Contact Information", TEXT, text), thing,
+                    {"Contact Information": text}))
+
+
+def ask_delete(loader, thing):
+    return Ask(Item(client.delete_attribute(thing.uid, "Contact Information"), thing, {"Contact Information": ABSENT}))
+
+
+def ask_set(loader, thing):
+    text = contact(loader)
+    return Ask(Item(client.set_attribute(thing.uid, 0x420022, TEXT, text), thing, {"Contact Information": text}),
+               version=(2, 1))
+
+
+def ask_move_date(loader, thing):
+    date = int(loader.load.clock()) + FAR + loader.random.randrange(10, 1000)
+    return Ask(Item(client.modify_attribute(thing.uid, "Deactivation Date", DATE, date), thing, {"Deactivation Date": date}))
+
+
 def missing():
     return Item(client.get(NOBODY), fails=(NOT_FOUND,))
 
@@ -239,6 +277,14 @@ def in_state(*states):
     return may
 
 
+def with_attribute(name, there, *states):
+    """Things that have such an attribute, or have none, and are in one of these states, or any but destroyed."""
+    def may(thing, now):
+        have = thing.facts.get(name, ABSENT) is not ABSENT
+        return have is there and (thing.state(now) in states if states else not_gone(thing, now)) and not thing.opaque
+    return may
+
+
 def may_be_destroyed(thing, now):
     return thing.state(now) in ("PreActive", "Deactivated", "Compromised")
 
@@ -264,6 +310,11 @@ ACTIONS = (
     Action("Activate", 4, in_state("PreActive"), ask_activate),
     Action("Revoke", 2, in_state("Active"), ask_revoke),
     Action("Revoke: compromised", 1, in_state("PreActive", "Active", "Deactivated"), ask_compromise),
+    Action("Add Attribute", 2, with_attribute("Contact Information", False), ask_add),
+    Action("Modify Attribute", 2, with_attribute("Contact Information", True), ask_modify),
+    Action("Delete Attribute", 1, with_attribute("Contact Information", True), ask_delete),
+    Action("Set Attribute", 1, with_attribute("Contact Information", True), ask_set),
+    Action("Modify Attribute: a date", 2, with_attribute("Deactivation Date", True, "PreActive", "Active"), ask_move_date),
     Action("Destroy", 2, may_be_destroyed, ask_destroy),
     Action("batch: changes undone", 2, in_state("PreActive"), ask_undone_change),
 )
@@ -320,7 +371,8 @@ class Loader(threading.Thread):
         correlation = "%s-%d-%d" % (self.load.name, self.number, self.serial)
         began, clock = time.monotonic(), self.load.clock()
         try:
-            results = self.link.call(*(i.operation for i in ask.items), on_error=ask.on_error, correlation=correlation)
+            results = self.link.call(*(i.operation for i in ask.items), version=ask.version,
+                                     on_error=ask.on_error, correlation=correlation)
         except OSError as error:
             self.link.close()
             self.link = None
@@ -353,7 +405,7 @@ class Loader(threading.Thread):
             elif result.status == client.FAILED and result.reason not in item.fails:
                 self.refusals[(item.operation[0], result.reason)] += 1
                 if result.reason != TRY_AGAIN:
-                    self.wrong.append("%s of %s: %r" % (item.operation[0], item.thing and item.thing.uid, result))
+                    self.wrong.append("%s: %s: %r" % (item.thing, item.operation[0], result))
         failed = [i for i, s in enumerate(statuses) if s == client.FAILED]
         if len(ask.items) > 1 and not put_off:
             shape = {client.UNDO: not failed or client.SUCCESS not in statuses,
@@ -505,7 +557,7 @@ class Load:
                 continue
             why = thing.differs(shown.attributes, now) if shown.ok else repr(shown)
             if why:
-                wrong.append("%s %s: %s" % (thing.name, thing.uid, why))
+                wrong.append("%s: %s" % (thing, why))
             got = next(results)
             if not not_gone(thing, now):
                 if got.ok:

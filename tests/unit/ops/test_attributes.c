@@ -284,6 +284,15 @@ START_TEST(dates_agree)
     ask(&w, off, node_date_time(&w.arena, off, NOW + 50), -1);
     ck_assert_int_eq(world_run(&w), RC_ATTR_VALUE);
     world_close(&w);
+
+    /* A revocation before the Process Start Date does not bind what else may change. */
+    world_open(&w, ADD, V1_4);
+    stored(&w, STATE_DEACTIVATED);
+    w.object.control.deactivation_date = NOW - 10;
+    w.object.control.process_start_date = NOW + 100;
+    ask(&w, KMIP_TAG_DESCRIPTION, value_of(&w.arena, KMIP_TAG_DESCRIPTION, TEXT), -1);
+    ck_assert_int_eq(world_run(&w), RC_OK);
+    world_close(&w);
 }
 END_TEST
 
