@@ -3,9 +3,8 @@
  * control record; names, dates, masks and all other attributes come from the client within the
  * rules of attrs.c. KMIP 1.4, 4.1 and 4.3; KMIP 2.1, 6.1.8 and 6.1.43.
  */
+#include "server/base/symmetric.h"
 #include "server/ops/op.h"
-
-enum { AES_DEFAULT_BITS = 256 };
 
 /* Between prepare, perform and complete. */
 struct making {
@@ -13,11 +12,6 @@ struct making {
     struct kmip_attributes rest;
     struct bytes material; /* Register: the plain bytes, in the request */
 };
-
-static bool is_aes_length(uint32_t bits)
-{
-    return bits == 128 || bits == 192 || bits == 256;
-}
 
 /* A new object of this type: everything that does not come from the client. */
 static rc_t begin(struct op_item *it, uint32_t type, struct making **out)
@@ -84,6 +78,20 @@ static rc_t finish(struct op_item *it, struct making *m, uint32_t digest_format)
 
 /* ---- Create --------------------------------------------------------------------------------- */
 
+static rc_t choose_length(struct control *c)
+{
+    if (c->algorithm == 0)
+        return RC_MISSING_DATA;
+    const struct symmetric *s = symmetric_find(c->algorithm);
+    if (!s)
+        return RC_BAD_CRYPTO_PARAMS;
+    if (c->length == 0)
+        c->length = s->preset;
+    if (c->length == 0)
+        return RC_MISSING_DATA;
+    return symmetric_bytes(s, c->length) ? RC_OK : RC_BAD_CRYPTO_PARAMS;
+}
+
 rc_t create_prepare(struct op_item *it)
 {
     const struct kmip_create_request *in = it->request;
@@ -94,15 +102,7 @@ rc_t create_prepare(struct op_item *it)
     TRY(begin(it, in->object_type, &m));
     TRY(attrs_take(it->arena, it->version, ATTRS_CREATE, &it->limits->attrs, &in->attributes,
                    &m->object, &m->rest));
-    struct control *c = &m->object.control;
-    if (c->algorithm == 0)
-        return RC_MISSING_DATA;
-    if (c->algorithm != KMIP_ALGORITHM_AES)
-        return RC_BAD_CRYPTO_PARAMS;
-    if (c->length == 0)
-        c->length = AES_DEFAULT_BITS;
-    if (!is_aes_length(c->length))
-        return RC_BAD_CRYPTO_PARAMS;
+    TRY(choose_length(&m->object.control));
     if (m->object.key_format == 0)
         m->object.key_format = KMIP_FORMAT_RAW;
     if (m->object.key_format != KMIP_FORMAT_RAW &&
@@ -152,22 +152,18 @@ static rc_t agree(uint32_t *mine, int64_t given)
     return RC_OK;
 }
 
-/* Length in bits against the bytes that came. */
+/* The length against the bytes that came. */
 static rc_t check_symmetric(struct making *m)
 {
     struct control *c = &m->object.control;
-    uint64_t bits = (uint64_t)m->material.len * 8;
     if (c->algorithm == 0)
         return RC_MISSING_DATA;
-    if (bits == 0 || bits > INT32_MAX)
-        return RC_INVALID_FIELD;
+    const struct symmetric *s = symmetric_find(c->algorithm);
+    if (!s)
+        return RC_BAD_CRYPTO_PARAMS;
     if (c->length == 0)
-        c->length = (uint32_t)bits;
-    if (c->algorithm == KMIP_ALGORITHM_AES)
-        return c->length == bits && is_aes_length(c->length) ? RC_OK : RC_INVALID_FIELD;
-    /* Parity bits may or may not be counted: 112 and 168, or 128 and 192 for triple DES. */
-    bool triple = c->algorithm == KMIP_ALGORITHM_3DES && (uint64_t)c->length * 8 == bits * 7;
-    return c->length == bits || triple ? RC_OK : RC_INVALID_FIELD;
+        c->length = symmetric_bits(s, m->material.len);
+    return m->material.len && symmetric_bytes(s, c->length) == m->material.len ? RC_OK : RC_INVALID_FIELD;
 }
 
 /* The bytes of a key block: Raw, Opaque, or a transparent symmetric key. */

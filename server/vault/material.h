@@ -1,6 +1,6 @@
 /*
- * Key material: what the vault can generate and what it takes. Tables by object type, algorithm and
- * length (numbers of KMIP 2.1, 11); a new algorithm is a line there and a function here.
+ * Key material: what the vault can generate and what it takes, by object type; symmetric algorithms
+ * and their lengths stand in server/base/symmetric.c.
  */
 #ifndef SERVER_VAULT_MATERIAL_H
 #define SERVER_VAULT_MATERIAL_H

@@ -1,5 +1,5 @@
 /* Tests of server/base: identifiers, the control record's canonical form, states by date, locked
- * memory. */
+ * memory, the table of symmetric algorithms. */
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "server/base/object.h"
 #include "server/base/pool.h"
 #include "server/base/secret.h"
+#include "server/base/symmetric.h"
 
 /* ---- identifiers ---- */
 
@@ -308,6 +309,83 @@ START_TEST(secrets_compare_by_content)
 }
 END_TEST
 
+/* ---- symmetric algorithms ---- */
+
+enum { DES = 1, DES3 = 2, AES = 3, HMAC_SHA256 = 9, BLOWFISH = 0x10, RC4 = 0x16, SKIPJACK = 0x18, PAD = 0x1B };
+
+static const struct {
+    uint32_t algorithm, bits;
+    size_t bytes; /* 0: no such key */
+    uint32_t back; /* what symmetric_bits() makes of the bytes */
+} keys[] = {
+    {AES, 128, 16, 128},
+    {AES, 192, 24, 192},
+    {AES, 256, 32, 256},
+    {AES, 0, 0, 0},
+    {AES, 127, 0, 0},
+    {AES, 160, 0, 0},
+    {AES, 320, 0, 0},
+    {DES, 56, 8, 56},
+    {DES, 64, 8, 56}, /* parity counted */
+    {DES, 112, 0, 0},
+    {DES3, 112, 16, 112},
+    {DES3, 128, 16, 112},
+    {DES3, 168, 24, 168},
+    {DES3, 192, 24, 168},
+    {DES3, 56, 0, 0},
+    {DES3, 120, 0, 0},
+    {DES3, 256, 0, 0},
+    {HMAC_SHA256, 8, 1, 8},
+    {HMAC_SHA256, 250, 0, 0},
+    {HMAC_SHA256, 65536, 8192, 65536},
+    {BLOWFISH, 24, 0, 0},
+    {BLOWFISH, 448, 56, 448},
+    {RC4, 2048, 256, 2048},
+    {RC4, 2056, 0, 0},
+    {SKIPJACK, 80, 10, 80},
+    {PAD, UINT32_MAX, 0, 0},
+};
+
+START_TEST(a_key_has_the_bytes_of_its_length)
+{
+    const struct symmetric *s = symmetric_find(keys[_i].algorithm);
+    ck_assert_ptr_nonnull(s);
+    ck_assert_uint_eq(symmetric_bytes(s, keys[_i].bits), keys[_i].bytes);
+    if (keys[_i].bytes)
+        ck_assert_uint_eq(symmetric_bits(s, keys[_i].bytes), keys[_i].back);
+}
+END_TEST
+
+START_TEST(a_length_that_no_key_has_is_none)
+{
+    ck_assert_ptr_null(symmetric_find(0));
+    ck_assert_ptr_null(symmetric_find(4));    /* RSA */
+    ck_assert_ptr_null(symmetric_find(0x20)); /* SHA3-256: a hash, not an HMAC */
+    const struct symmetric *aes = symmetric_find(AES);
+    ck_assert_uint_eq(symmetric_bits(aes, 0), 0);
+    ck_assert_uint_eq(symmetric_bits(aes, 17), 0);
+    ck_assert_uint_eq(symmetric_bits(aes, SIZE_MAX), 0);
+    ck_assert_uint_eq(symmetric_bits(symmetric_find(HMAC_SHA256), (size_t)1 << 32), 0);
+}
+END_TEST
+
+START_TEST(each_row_of_the_table_agrees_with_itself)
+{
+    size_t count;
+    const struct symmetric *table = symmetric_table(&count);
+    ck_assert_uint_gt(count, 30);
+    for (size_t i = 0; i < count; i++) {
+        const struct symmetric *s = &table[i];
+        ck_assert_ptr_eq(symmetric_find(s->algorithm), s); /* once */
+        ck_assert_uint_gt(s->step, 0);
+        ck_assert_uint_gt(symmetric_bytes(s, s->least), 0);
+        ck_assert_uint_gt(symmetric_bytes(s, s->most), 0);
+        ck_assert(s->preset == 0 || symmetric_bytes(s, s->preset) > 0);
+        ck_assert_uint_eq(symmetric_bits(s, symmetric_bytes(s, s->most)), s->most);
+    }
+}
+END_TEST
+
 #define COUNT(a) (int)(sizeof(a) / sizeof(a)[0])
 
 int main(void)
@@ -326,6 +404,9 @@ int main(void)
     tcase_add_test(t, a_child_sees_no_secret);
     tcase_add_test(t, an_overrun_ends_the_process);
     tcase_add_test(t, secrets_compare_by_content);
+    tcase_add_loop_test(t, a_key_has_the_bytes_of_its_length, 0, COUNT(keys));
+    tcase_add_test(t, a_length_that_no_key_has_is_none);
+    tcase_add_test(t, each_row_of_the_table_agrees_with_itself);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
 #ifdef HF_SANITIZERS

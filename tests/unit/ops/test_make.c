@@ -1,5 +1,6 @@
 /* Create and Register: what is taken, what is refused, and what the new object shows in each
  * version. */
+#include "server/base/symmetric.h"
 #include "tests/unit/ops/ops_tests.h"
 
 static struct node *name_node(struct arena *a, const char *value)
@@ -58,6 +59,44 @@ START_TEST(create_lengths)
             }
             world_close(&w);
         }
+}
+END_TEST
+
+static void create_of(struct world *w, uint16_t version, uint32_t algorithm, int32_t bits)
+{
+    world_open(w, KMIP_OP_CREATE, version);
+    struct kmip_create_request *in = create_aes(w, bits);
+    in->attributes.items[0].value->enumeration = algorithm;
+}
+
+/* Every algorithm of the table in every version that names it, and only there. */
+START_TEST(create_algorithms)
+{
+    size_t count;
+    const struct symmetric *table = symmetric_table(&count);
+    for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
+        for (size_t i = 0; i < count; i++) {
+            const struct symmetric *s = &table[i];
+            bool known = kmip_enum_known(KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, s->algorithm, every_version[v]);
+            ck_assert_ptr_nonnull(kmip_enum(KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, s->algorithm));
+            struct world w;
+            create_of(&w, every_version[v], s->algorithm, (int32_t)s->least);
+            ck_assert_int_eq(world_run(&w), known ? RC_OK : RC_BAD_VALUE);
+            world_close(&w);
+            create_of(&w, every_version[v], s->algorithm, 0);
+            rc_t rc = world_run(&w);
+            ck_assert_int_eq(rc, !known ? RC_BAD_VALUE : s->preset ? RC_OK : RC_MISSING_DATA);
+            if (rc == RC_OK)
+                ck_assert_uint_eq(w.item.calls[0].control.length, s->preset);
+            world_close(&w);
+            create_of(&w, every_version[v], s->algorithm, (int32_t)s->most + 1);
+            ck_assert_int_eq(world_run(&w), known ? RC_BAD_CRYPTO_PARAMS : RC_BAD_VALUE);
+            world_close(&w);
+        }
+    struct world w;
+    create_of(&w, V2_1, KMIP_ALGORITHM_RSA, 2048);
+    ck_assert_int_eq(world_run(&w), RC_BAD_CRYPTO_PARAMS);
+    world_close(&w);
 }
 END_TEST
 
@@ -333,6 +372,12 @@ START_TEST(register_material)
         {SYM, RAW, 0, 256, 0, 32, RC_MISSING_DATA, 0},
         {SYM, RAW, DES3, 168, 0, 24, RC_OK, 168},
         {SYM, RAW, DES3, 192, 0, 24, RC_OK, 192},
+        {SYM, RAW, DES3, 0, 0, 24, RC_OK, 168},
+        {SYM, CLEAR, DES3, 112, 0, 16, RC_OK, 112},
+        {SYM, RAW, DES3, 168, 0, 16, RC_INVALID_FIELD, 0},
+        {SYM, RAW, KMIP_ALGORITHM_DES, 64, 0, 8, RC_OK, 64},
+        {SYM, CLEAR, KMIP_ALGORITHM_HMAC_SHA256, 0, 0, 20, RC_OK, 160},
+        {SYM, RAW, KMIP_ALGORITHM_RSA, 256, 0, 32, RC_BAD_CRYPTO_PARAMS, 0},
         {SYM, KMIP_FORMAT_PKCS8, AES, 256, 0, 32, RC_KEY_FORMAT, 0},
         {SYM, KMIP_FORMAT_OPAQUE, AES, 256, 0, 32, RC_KEY_FORMAT, 0},
         {SECRET, RAW, 0, 0, 0, 12, RC_OK, 0},
@@ -400,6 +445,7 @@ Suite *make_suite(void)
     Suite *s = suite_create("make");
     TCase *t = tcase_create("create");
     tcase_add_test(t, create_lengths);
+    tcase_add_test(t, create_algorithms);
     tcase_add_test(t, server_attributes);
     tcase_add_test(t, create_refusals);
     tcase_add_test(t, attribute_of_a_later_version);

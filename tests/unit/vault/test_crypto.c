@@ -1,6 +1,7 @@
 /* The crypto door against published vectors, key material tables, and the keyring. */
 #include <stdio.h>
 
+#include "server/base/symmetric.h"
 #include "server/vault/crypto/crypto.h"
 #include "server/vault/keyring.h"
 #include "server/vault/material.h"
@@ -115,6 +116,17 @@ static const struct {
     {2, 3, 0, RC_INVALID_FIELD},
     {2, 3, 255, RC_INVALID_FIELD},
     {2, 3, 512, RC_INVALID_FIELD},
+    {2, 1, 56, RC_OK},
+    {2, 2, 112, RC_OK},
+    {2, 2, 128, RC_OK}, /* parity counted */
+    {2, 2, 168, RC_OK},
+    {2, 2, 192, RC_OK},
+    {2, 2, 256, RC_INVALID_FIELD},
+    {2, 9, 160, RC_OK}, /* HMAC-SHA256 takes any key */
+    {2, 9, 12, RC_INVALID_FIELD},
+    {2, 0x18, 80, RC_OK},                        /* SKIPJACK */
+    {2, 0x1B, 8 * VAULT_MATERIAL_MAX, RC_OK},    /* One Time Pad */
+    {2, 0x20, 256, RC_BAD_CRYPTO_PARAMS},        /* SHA3-256 has no key */
     {2, 4, 2048, RC_BAD_CRYPTO_PARAMS},
     {4, 3, 256, RC_BAD_CRYPTO_PARAMS},
 };
@@ -131,7 +143,10 @@ START_TEST(only_what_the_table_names_is_generated)
     ck_assert_int_eq(material_generate(&c, &a, &format), made[_i].want);
     if (made[_i].want != RC_OK)
         return;
-    ck_assert_uint_eq(a->len, c.length / 8);
+    const struct symmetric *s = symmetric_find(c.algorithm);
+    ck_assert_uint_eq(a->len, symmetric_bytes(s, c.length));
+    for (size_t i = 0; i < a->len && s->parity; i++)
+        ck_assert_int_eq(__builtin_popcount(a->data[i]) & 1, 1);
     ck_assert_uint_eq(format, FORMAT_RAW);
     ck_assert_int_eq(material_generate(&c, &b, &format), RC_OK);
     ck_assert(!secret_equal(a, b));
@@ -154,6 +169,7 @@ static const struct {
     {2, 2, 128, 1, 24, RC_INVALID_FIELD},
     {2, 9, 256, 1, 32, RC_OK}, /* HMAC-SHA256 */
     {2, 9, 250, 1, 32, RC_INVALID_FIELD},
+    {2, 4, 2048, 1, 256, RC_INVALID_FIELD}, /* RSA is no symmetric key */
     {2, 3, 256, 2, 40, RC_OK}, /* Opaque: nobody knows */
     {7, 0, 0, 2, 5, RC_OK},
     {7, 0, 0, 2, 0, RC_INVALID_FIELD},
