@@ -63,6 +63,7 @@
     X(RC_DESTROYED,           "the object is destroyed",                                0x36)     \
     X(RC_MATERIAL_GONE,       "the object's material is destroyed",                     0x36)     \
     X(RC_USAGE_MASK,          "the key's usage mask does not allow this",               0x29)     \
+    X(RC_USAGE_LIMIT,         "the key's usage limit does not allow so much",            0x1A)     \
     X(RC_ILLEGAL_TRANSITION,  "this change of state is not allowed",                    0x43)     \
     X(RC_WRONG_TYPE,          "this object type does not allow this operation",         0x28)     \
     X(RC_AUTH_FAILED,         "authentication was not successful",                      0x03)     \

@@ -220,6 +220,24 @@ int64_t control_time(const struct control *c, int64_t now)
     return t;
 }
 
+/*
+ * Bits of the Cryptographic Usage Mask (KMIP 2.1, 12.1; those of 1.x too) that undo protection: verify, decrypt,
+ * unwrap, MAC verify, validate cryptogram, translate decrypt, translate unwrap, FPE decrypt. The others apply it.
+ */
+enum { USAGE_PROCESS = 0x2 | 0x8 | 0x20 | 0x100 | 0x8000 | 0x20000 | 0x80000 | 0x800000 };
+
+uint32_t control_usable(const struct control *c, int64_t now)
+{
+    uint32_t state = control_effective_state(c, now), usable = 0;
+    bool stopped = c->protect_stop_date != NO_DATE && c->protect_stop_date <= now;
+    bool started = c->process_start_date == NO_DATE || c->process_start_date <= now;
+    if (state == STATE_ACTIVE && !stopped)
+        usable |= ~(uint32_t)USAGE_PROCESS;
+    if ((state == STATE_ACTIVE || state == STATE_DEACTIVATED || state == STATE_COMPROMISED) && started)
+        usable |= USAGE_PROCESS;
+    return c->usage_mask & usable;
+}
+
 uint32_t control_effective_state(const struct control *c, int64_t now)
 {
     uint32_t state = c->state;

@@ -84,6 +84,12 @@ uint32_t control_effective_state(const struct control *c, int64_t now);
  * revoked, compromised and destroyed all the same, with its dates in order (KMIP 2.1, 4.57).
  */
 int64_t control_time(const struct control *c, int64_t now);
+/*
+ * The part of its usage mask that an object may be used for at time `now` (seconds): nothing before it is Active, to
+ * protect only while Active and until the Protect Stop Date, to process from the Process Start Date on and also when
+ * it is Deactivated or Compromised. KMIP 2.1, 4.40, 4.41 and 4.57.
+ */
+uint32_t control_usable(const struct control *c, int64_t now);
 
 struct name {
     struct bytes value; /* UTF-8 */

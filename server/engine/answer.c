@@ -84,9 +84,10 @@ static void tell_failure(const struct engine_request *rq, rc_t rc, struct kmip_r
     out->result_message = bytes_str(rc_text(rc));
 }
 
-rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc)
+rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failure)
 {
     struct kmip_response_item out = item_of(rq, item);
+    out.payload = failure;
     /* An operation that this version does not define cannot be echoed in it. */
     if (!kmip_enum_known(KMIP_TAG_OPERATION, out.operation, rq->version))
         out.operation = 0;
@@ -108,7 +109,7 @@ rc_t answer_undo(struct engine_request *rq)
         struct item_result *r = &rq->results[i];
         r->undone = r->rc == RC_OK;
         if (!r->undone) {
-            TRY(answer_failure(rq, i, r->rc));
+            TRY(answer_failure(rq, i, r->rc, r->failure));
             continue;
         }
         struct kmip_response_item out = item_of(rq, i);

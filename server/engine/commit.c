@@ -70,6 +70,7 @@ static rc_t events_of(struct engine_request *rq, struct db_unit *unit)
         ev->position = (int32_t)i;
         ev->operation = bytes_str(kmip_operation_text(r->operation));
         ev->object = r->subject;
+        ev->detail = r->detail;
         ev->result = status_text(r->undone        ? KMIP_STATUS_OPERATION_UNDONE
                                  : r->rc == RC_OK ? KMIP_STATUS_SUCCESS
                                                   : KMIP_STATUS_OPERATION_FAILED);
@@ -98,7 +99,7 @@ void request_constant(struct engine_request *rq)
     size_t count = rq->message_rc == RC_OK ? rq->message->count : 0;
     rq->result_count = 0;
     for (size_t i = 0; i < count && rc == RC_OK; i++, rq->result_count++)
-        rc = answer_failure(rq, i, RC_UNAVAILABLE);
+        rc = answer_failure(rq, i, RC_UNAVAILABLE, NULL);
     if (count == 0 && rc == RC_OK)
         rc = answer_refusal(rq, RC_UNAVAILABLE);
     db_refused(rq->engine->db);

@@ -103,6 +103,8 @@ void engine_close(struct engine *e);
 void engine_set_vault(struct engine *e, struct vault_client *vault);
 /* What Query tells about the TPM: "hardware" or "software (swtpm)", and so on. Copied. */
 void engine_set_tpm_label(struct engine *e, const char *label);
+/* Whether this is a test server, whose clients may use Interop; off at first. */
+void engine_set_interop(struct engine *e, bool allowed);
 /* New limits after a reload; they hold for requests that come in later. */
 void engine_set_limits(struct engine *e, const struct engine_limits *limits);
 void engine_get_stats(const struct engine *e, struct engine_stats *out);

@@ -113,6 +113,11 @@ void engine_set_tpm_label(struct engine *e, const char *label)
         e->server.tpm_label = NULL;
 }
 
+void engine_set_interop(struct engine *e, bool allowed)
+{
+    e->server.interop = allowed;
+}
+
 void engine_set_limits(struct engine *e, const struct engine_limits *limits)
 {
     e->limits = *limits;

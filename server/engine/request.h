@@ -35,7 +35,9 @@ struct item_result {
     rc_t rc;
     bool undone;
     uint32_t operation;
+    void *failure; /* payload of a refusal, or NULL */
     struct uid subject;
+    struct bytes detail;
 };
 
 struct engine_request {
@@ -116,7 +118,8 @@ void request_constant(struct engine_request *rq);
 rc_t answer_begin(struct engine_request *rq);
 /* One result each. RC_RESPONSE_TOO_LARGE leaves the body as it was. */
 rc_t answer_success(struct engine_request *rq, size_t item, void *payload);
-rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc);
+/* failure: the payload that goes with it, or NULL. */
+rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failure);
 /* Failed for the whole message: one item without an operation. */
 rc_t answer_refusal(struct engine_request *rq, rc_t rc);
 /* All results so far become Operation Undone. */

@@ -16,7 +16,12 @@ static void after_calls(struct engine_request *rq);
 static void note_result(struct engine_request *rq, rc_t rc)
 {
     rq->results[rq->result_count++] = (struct item_result){
-        .rc = rc, .operation = rq->message->items[rq->at].operation, .subject = rq->item.subject};
+        .rc = rc,
+        .operation = rq->message->items[rq->at].operation,
+        .failure = rc != RC_OK ? rq->item.failure : NULL,
+        .subject = rq->item.subject,
+        .detail = rq->item.detail,
+    };
     rq->engine->stats.items++;
     if (rc != RC_OK)
         rq->engine->stats.failed_items++;
@@ -26,9 +31,11 @@ static void note_result(struct engine_request *rq, rc_t rc)
 static void item_failed(struct engine_request *rq, rc_t rc)
 {
     note_result(rq, rc);
-    rc_t wrote = answer_failure(rq, rq->at, rc);
+    rc_t wrote = answer_failure(rq, rq->at, rc, rq->item.failure);
     rq->at++;
-    if (rq->refusal == RC_OK && rq->on_error != KMIP_BATCH_CONTINUE) {
+    if (rq->item.id_effect == ID_CLEAR)
+        rq->ids.placeholder = (struct uid){{0}};
+    if (rq->refusal == RC_OK && (rq->on_error != KMIP_BATCH_CONTINUE || rq->item.ends_batch)) {
         rq->at = rq->message->count;
         if (rq->on_error == KMIP_BATCH_UNDO) {
             overlay_undo(&rq->overlay);
@@ -356,7 +363,7 @@ static rc_t open_item(struct engine_request *rq)
     rq->load = (struct db_load){0};
     rq->op = op_find(asked->operation, rq->version);
     TRY(rq->refusal);
-    if (!rq->op)
+    if (!rq->op || !op_offered(rq->op, rq->version, &rq->engine->server))
         return RC_OP_UNSUPPORTED;
     TRY(rq->message->item_rc[rq->at]);
     if (!asked->payload)

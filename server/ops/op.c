@@ -9,6 +9,8 @@ static const struct op ops[] = {
      register_prepare, register_perform, register_complete},
     {KMIP_OP_LOCATE, "Locate", V1_0, V2_1, 0, PERMIT_LOCATE,
      locate_prepare, locate_perform, NULL},
+    {KMIP_OP_CHECK, "Check", V1_0, V2_1, 0, PERMIT_CHECK,
+     check_prepare, check_perform, NULL},
     {KMIP_OP_GET, "Get", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_GET,
      get_prepare, get_perform, get_complete},
     {KMIP_OP_GET_ATTRIBUTES, "Get Attributes", V1_0, V2_1, 0, PERMIT_GET_ATTRIBUTES,
@@ -33,6 +35,10 @@ static const struct op ops[] = {
      NULL, query_perform, NULL},
     {KMIP_OP_DISCOVER_VERSIONS, "Discover Versions", V1_1, V2_1, 0, PERMIT_QUERY,
      NULL, discover_perform, NULL},
+    {KMIP_OP_LOG, "Log", V2_0, V2_1, 0, PERMIT_LOG,
+     NULL, log_perform, NULL},
+    {KMIP_OP_INTEROP, "Interop", V2_0, V2_1, OP_TEST, PERMIT_INTEROP,
+     NULL, interop_perform, NULL},
 };
 /* clang-format on */
 
@@ -40,6 +46,11 @@ const struct op *op_table(size_t *count)
 {
     *count = sizeof ops / sizeof ops[0];
     return ops;
+}
+
+bool op_offered(const struct op *op, uint16_t version, const struct op_server *server)
+{
+    return op->since <= version && version <= op->until && (!(op->flags & OP_TEST) || server->interop);
 }
 
 const struct op *op_find(uint32_t code, uint16_t version)

@@ -24,6 +24,7 @@ struct op_server {
     const char *version;   /* "0.1.0" */
     const char *node;      /* name of this node */
     const char *tpm_label; /* "hardware", "software (swtpm)", ... */
+    bool interop;          /* the setting of that name: this is a test server */
 };
 
 /*
@@ -94,8 +95,13 @@ struct op_item {
     enum op_id_effect id_effect;
     struct uid result_id; /* ID_SET: the identifier */
 
-    /* for audit: the object this is about, nil if none; set as early as it is known */
-    struct uid subject;
+    /* set by whoever fails: ID_CLEAR counts then, too */
+    void *failure;   /* typed payload that the refusal carries, by operation; NULL as a rule */
+    bool ends_batch; /* no later item is run, whatever the batch says */
+
+    /* for audit */
+    struct uid subject;  /* the object this is about, nil if none; set as early as it is known */
+    struct bytes detail; /* what a client wants on record; cut and cleaned there */
 
     void *own; /* between the functions of one operation */
 };
@@ -106,6 +112,7 @@ typedef rc_t op_fn(struct op_item *item);
 enum op_flags {
     OP_WRITES = 1u << 0, /* may change objects */
     OP_VAULT = 1u << 1,  /* needs the vault */
+    OP_TEST = 1u << 2,   /* only on a test server: the setting `interop` */
 };
 
 struct op {
@@ -119,6 +126,8 @@ struct op {
 
 /* The operation, or NULL if this server does not offer it in this version. */
 const struct op *op_find(uint32_t code, uint16_t version);
+/* Whether the server has the operation in this version, by its settings too: what Query lists. */
+bool op_offered(const struct op *op, uint16_t version, const struct op_server *server);
 /* The whole table, for Query and for tests. */
 const struct op *op_table(size_t *count);
 
@@ -159,6 +168,8 @@ op_fn delete_attribute_prepare, delete_attribute_perform;
 op_fn set_attribute_prepare, set_attribute_perform;
 op_fn attribute_complete, set_attribute_complete;
 op_fn locate_prepare, locate_perform;                        /* locate.c */
+op_fn check_prepare, check_perform;                          /* check.c */
+op_fn log_perform, interop_perform;                          /* log.c */
 op_fn activate_prepare, activate_perform;                    /* lifecycle.c */
 op_fn revoke_prepare, revoke_perform;
 op_fn destroy_prepare, destroy_perform;

@@ -24,7 +24,7 @@ static rc_t query_operations(struct op_item *it, struct kmip_query_response *out
     const struct op *ops = op_table(&count);
     TRY(add_enums(it->arena, &out->operations, count));
     for (size_t i = 0; i < count; i++)
-        if (ops[i].since <= it->version && it->version <= ops[i].until)
+        if (op_offered(&ops[i], it->version, it->server))
             out->operations.items[out->operations.count++] = ops[i].code;
     return RC_OK;
 }

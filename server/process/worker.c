@@ -125,6 +125,7 @@ static void on_config(struct worker *w, struct control_message *m)
     net = worker_net_settings(w->config);
     limits = worker_limits(w->config);
     engine_set_limits(w->engine, &engine);
+    engine_set_interop(w->engine, w->config->server_interop);
     limits_set(w->limits, &limits);
     if (!w->draining)
         net_set_settings(w->net, &net);
@@ -276,6 +277,7 @@ static rc_t make_parts(struct worker *w)
     TRY(engine_open(&engine, &w->engine));
     engine_set_tpm_label(
         w->engine, strncmp(w->config->vault_tpm, "swtpm:", 6) ? "hardware" : "software (swtpm)");
+    engine_set_interop(w->engine, w->config->server_interop);
     net.engine = net_engine_real(w->engine);
     return net_new(&net, &w->net);
 }

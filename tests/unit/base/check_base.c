@@ -309,6 +309,44 @@ START_TEST(secrets_compare_by_content)
 }
 END_TEST
 
+/* ---- usage ---- */
+
+enum { ENCRYPT = 0x4, DECRYPT = 0x8, SIGN = 0x1, VERIFY = 0x2, ALL = ENCRYPT | DECRYPT | SIGN | VERIFY };
+
+static const struct {
+    uint32_t state;
+    int64_t start, stop; /* process start, protect stop */
+    uint32_t want;
+} usable[] = {
+    {STATE_PRE_ACTIVE, NO_DATE, NO_DATE, 0},
+    {STATE_ACTIVE, NO_DATE, NO_DATE, ALL},
+    {STATE_ACTIVE, 100, 101, ALL},
+    {STATE_ACTIVE, 101, NO_DATE, ENCRYPT | SIGN},
+    {STATE_ACTIVE, NO_DATE, 100, DECRYPT | VERIFY},
+    {STATE_ACTIVE, 101, 100, 0},
+    {STATE_DEACTIVATED, NO_DATE, NO_DATE, DECRYPT | VERIFY},
+    {STATE_DEACTIVATED, 101, NO_DATE, 0},
+    {STATE_COMPROMISED, NO_DATE, 101, DECRYPT | VERIFY},
+    {STATE_DESTROYED, NO_DATE, NO_DATE, 0},
+    {STATE_DESTROYED_COMPROMISED, NO_DATE, NO_DATE, 0},
+};
+
+START_TEST(state_and_dates_bound_the_usage)
+{
+    struct control c = {.state = usable[_i].state,
+                        .usage_mask = ALL,
+                        .activation_date = 1,
+                        .deactivation_date = NO_DATE,
+                        .process_start_date = usable[_i].start,
+                        .protect_stop_date = usable[_i].stop};
+    if (c.state == STATE_PRE_ACTIVE)
+        c.activation_date = 101;
+    ck_assert_uint_eq(control_usable(&c, 100), usable[_i].want);
+    c.usage_mask = DECRYPT; /* never more than the mask */
+    ck_assert_uint_eq(control_usable(&c, 100), usable[_i].want & DECRYPT);
+}
+END_TEST
+
 /* ---- symmetric algorithms ---- */
 
 enum { DES = 1, DES3 = 2, AES = 3, HMAC_SHA256 = 9, BLOWFISH = 0x10, RC4 = 0x16, SKIPJACK = 0x18, PAD = 0x1B };
@@ -404,6 +442,7 @@ int main(void)
     tcase_add_test(t, a_child_sees_no_secret);
     tcase_add_test(t, an_overrun_ends_the_process);
     tcase_add_test(t, secrets_compare_by_content);
+    tcase_add_loop_test(t, state_and_dates_bound_the_usage, 0, COUNT(usable));
     tcase_add_loop_test(t, a_key_has_the_bytes_of_its_length, 0, COUNT(keys));
     tcase_add_test(t, a_length_that_no_key_has_is_none);
     tcase_add_test(t, each_row_of_the_table_agrees_with_itself);

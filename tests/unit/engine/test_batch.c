@@ -188,6 +188,84 @@ START_TEST(audit_of_items)
 }
 END_TEST
 
+/* A no of Check empties the placeholder, tells what failed (also when all is undone), and in 1.0 ends the batch. */
+START_TEST(check_says_no)
+{
+    static const struct {
+        uint16_t version;
+        uint32_t option, reason;
+        size_t count;
+        bool told;
+    } cases[] = {
+        {V1_0, KMIP_BATCH_CONTINUE, KMIP_REASON_PERMISSION_DENIED, 3, true},
+        {V1_4, KMIP_BATCH_CONTINUE, KMIP_REASON_PERMISSION_DENIED, 4, true},
+        {V1_4, KMIP_BATCH_UNDO, KMIP_REASON_PERMISSION_DENIED, 3, true},
+        {V2_1, KMIP_BATCH_CONTINUE, KMIP_REASON_INCOMPATIBLE_CRYPTOGRAPHIC_USAGE_MASK, 4, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kmip_request *rq = request_new(cases[i].version, 4);
+        rq->header->batch_error_continuation_option = cases[i].option;
+        create_aes(rq, 0, NULL);
+        struct kmip_check_request *in = item(rq, 1, KMIP_OP_CHECK);
+        in->usage_limits_count = KMIP_NUMBER(5);
+        in = item(rq, 2, KMIP_OP_CHECK);
+        in->cryptographic_usage_mask = KMIP_NUMBER(KMIP_USAGE_SIGN);
+        by_uid(rq, 3, KMIP_OP_GET, NULL);
+        struct kmip_response *r = call(rig.alice, rq);
+        ck_assert_uint_eq(r->count, cases[i].count);
+        if (cases[i].option != KMIP_BATCH_UNDO)
+            expect_success(r, 1);
+        expect_failed(r, 2, cases[i].reason);
+        const struct kmip_check_response *no = r->items[2].payload;
+        ck_assert_int_eq(no != NULL, cases[i].told);
+        if (no) {
+            ck_assert_int_eq(no->cryptographic_usage_mask.value, KMIP_USAGE_SIGN);
+            ck_assert(!no->usage_limits_count.set);
+        }
+        if (r->count > 3)
+            expect_failed(r, 3,
+                          cases[i].version < V2_0 ? KMIP_REASON_ITEM_NOT_FOUND : KMIP_REASON_OBJECT_NOT_FOUND);
+    }
+}
+END_TEST
+
+START_TEST(log_and_interop_stand_in_the_audit)
+{
+    const char *mark = arena_fmt(&rig.arena, "log-%d", (int)getpid());
+    for (int allowed = 0; allowed < 2; allowed++) {
+        struct kmip_request *rq = request_new(V2_1, 3);
+        rq->header->client_correlation_value = bytes_str(arena_fmt(&rig.arena, "%s-%d", mark, allowed));
+        rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
+        struct kmip_interop_request *begin = item(rq, 0, KMIP_OP_INTEROP);
+        begin->function = KMIP_INTEROP_FUNCTION_BEGIN;
+        begin->identifier = bytes_str("case 7");
+        struct kmip_log_request *log = item(rq, 1, KMIP_OP_LOG);
+        log->log_message = bytes_str("two\nlines, 'quoted'");
+        struct kmip_query_request *q = item(rq, 2, KMIP_OP_QUERY);
+        uint32_t function = KMIP_QUERY_QUERY_OPERATIONS;
+        q->query_functions.items = &function;
+        q->query_functions.count = 1;
+        engine_set_interop(rig.engine, allowed);
+        struct kmip_response *r = call(rig.alice, rq);
+        if (allowed)
+            expect_success(r, 0);
+        else
+            expect_failed(r, 0, KMIP_REASON_OPERATION_NOT_SUPPORTED);
+        expect_success(r, 1);
+        const struct kmip_query_response *told = r->items[2].payload;
+        size_t listed = 0;
+        for (size_t i = 0; i < told->operations.count; i++)
+            listed += told->operations.items[i] == KMIP_OP_INTEROP;
+        ck_assert_uint_eq(listed, (size_t)allowed);
+    }
+    ck_assert_str_eq(sql("SELECT string_agg(coalesce(detail, '-'), ' ' ORDER BY position) FROM audit.events"
+                         " WHERE correlation = '%s-0'",
+                         mark),
+                     "- two\\x0Alines, 'quoted' -");
+    ck_assert_str_eq(sql("SELECT detail FROM audit.events WHERE correlation = '%s-1' AND position = 0", mark), "case 7");
+}
+END_TEST
+
 START_TEST(audit_of_undone)
 {
     struct kmip_request *rq = request_new(V1_4, 2);
@@ -280,6 +358,8 @@ Suite *batch_suite(void)
     tcase_add_loop_test(t, on_error, 0, 4);
     tcase_add_test(t, audit_of_items);
     tcase_add_test(t, audit_of_undone);
+    tcase_add_test(t, check_says_no);
+    tcase_add_test(t, log_and_interop_stand_in_the_audit);
     suite_add_tcase(s, t);
     return s;
 }

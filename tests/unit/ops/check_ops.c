@@ -12,7 +12,7 @@ void world_open(struct world *w, uint32_t operation, uint16_t version)
     memset(w->who.client.raw, 0xC1, sizeof w->who.client.raw);
     w->who.domain = 1;
     w->limits = (struct op_limits){{1024, 1024}, 1000};
-    w->server = (struct op_server){"0.1.0", "node-a", "software (swtpm)"};
+    w->server = (struct op_server){"0.1.0", "node-a", "software (swtpm)", false};
     w->ids.all = w->all;
     w->item = (struct op_item){.arena = &w->arena,
                                .version = version,
@@ -131,6 +131,7 @@ int main(void)
     srunner_add_suite(sr, lifecycle_suite());
     srunner_add_suite(sr, locate_suite());
     srunner_add_suite(sr, query_suite());
+    srunner_add_suite(sr, check_suite());
     srunner_set_tap(sr, "-");
     srunner_run_all(sr, CK_SILENT);
     int failed = srunner_ntests_failed(sr);

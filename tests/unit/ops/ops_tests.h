@@ -45,5 +45,6 @@ Suite *attributes_suite(void);
 Suite *lifecycle_suite(void);
 Suite *locate_suite(void);
 Suite *query_suite(void);
+Suite *check_suite(void);
 
 #endif

@@ -21,12 +21,14 @@ START_TEST(operations_are_those_of_the_table)
         const struct kmip_query_response *out =
             query(&w, version, KMIP_QUERY_QUERY_OPERATIONS, KMIP_QUERY_QUERY_OBJECTS);
         size_t count, offered = 0;
-        const struct op *ops = op_table(&count);
+        const struct op *table = op_table(&count);
         for (size_t i = 0; i < count; i++)
-            offered += ops[i].since <= version && version <= ops[i].until;
+            offered += op_offered(&table[i], version, &w.server);
         ck_assert_uint_eq(out->operations.count, offered);
-        for (size_t i = 0; i < out->operations.count; i++)
+        for (size_t i = 0; i < out->operations.count; i++) {
             ck_assert_ptr_nonnull(op_find(out->operations.items[i], version));
+            ck_assert_uint_ne(out->operations.items[i], KMIP_OP_INTEROP); /* the setting is off */
+        }
         ck_assert_uint_eq(out->object_types.count, 3);
         ck_assert_ptr_null(out->server_information);
         world_close(&w);
