@@ -165,6 +165,7 @@ struct db_locate {
     uint64_t domain;
     unsigned filters; /* enum db_locate_filter */
     uint32_t object_type, state, algorithm, length, usage_mask, key_format;
+    uint32_t without_type; /* an object type that is left out; 0: none */
     struct uid uid;
     size_t name_count;
     struct name names[DB_LOCATE_NAMES]; /* each is a name of the object; type 0: any type */

@@ -96,6 +96,8 @@ static rc_t add_filters(struct query *q, const struct db_locate *l)
         if (l->filters & numbers[i].filter)
             TRY(add_number(q, numbers[i].text,
                            *(const uint32_t *)((const char *)l + numbers[i].field)));
+    if (l->without_type)
+        TRY(add_number(q, " AND o.object_type <> #", l->without_type));
     if (l->filters & DB_LOCATE_UID) {
         TRY(pg_param_uid(q->params, &l->uid));
         TRY(buf_add_fmt(&q->sql, " AND o.uid = $%d::uuid", q->params->count));

@@ -92,6 +92,22 @@ void *kmip_payload_new(struct arena *a, uint32_t operation, bool response)
                                        : kmip_request_payload(operation));
 }
 
+size_t kmip_payload_templates(uint32_t operation, uint16_t version, void *payload, struct kmip_attributes **lists,
+                              size_t most)
+{
+    const struct kmip_struct *s = kmip_struct(kmip_request_payload(operation));
+    size_t count = 0;
+    for (size_t i = 0; s && i < s->count; i++) {
+        const struct kmip_field *f = &s->fields[i];
+        if (f->kind != KMIP_K_TEMPLATE || version < f->since || version > f->until)
+            continue;
+        struct kmip_attributes *list = (void *)((uint8_t *)payload + f->offset);
+        if (list->template_count && count++ < most)
+            lists[count - 1] = list;
+    }
+    return count < most ? count : most;
+}
+
 static const struct {
     uint32_t type, tag;
     int id;

@@ -254,6 +254,13 @@ void *kmip_struct_new(struct arena *a, int id);
 /* A zeroed payload: the response's if `response`. NULL also for an unknown operation. */
 void *kmip_payload_new(struct arena *a, uint32_t operation, bool response);
 
+/*
+ * The lists of a 1.x request payload that name Templates: up to `most` of its Template-Attributes, as they lie in
+ * `payload`. Returns how many there are; none for other versions and unknown operations.
+ */
+size_t kmip_payload_templates(uint32_t operation, uint16_t version, void *payload, struct kmip_attributes **lists,
+                              size_t most);
+
 /* What reading and writing need to know; limits NULL means the defaults. */
 struct kmip_context {
     struct arena *arena;

@@ -82,6 +82,19 @@ bool overlay_has_name(const struct overlay *o, const struct object *object)
     return false;
 }
 
+struct object *overlay_named(const struct overlay *o, const struct uid *owner, struct bytes name)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        struct object *object = o->entries[i].object;
+        if (is_gone(object) || !uid_equal(&object->control.owner, owner))
+            continue;
+        for (size_t j = 0; j < object->name_count; j++)
+            if (bytes_equal(object->names[j].value, name))
+                return object;
+    }
+    return NULL;
+}
+
 rc_t overlay_read(struct overlay *o, struct arena *a, const struct uid *uid, uint64_t version)
 {
     for (size_t i = 0; i < o->read_count; i++)

@@ -34,6 +34,8 @@ rc_t overlay_apply(struct overlay *o, struct arena *a, size_t item, const struct
                    uint64_t loaded_version);
 /* Whether another object touched here, of the same owner and not destroyed, has one of its names. */
 bool overlay_has_name(const struct overlay *o, const struct object *object);
+/* The live object touched here that has this owner and name, or NULL. */
+struct object *overlay_named(const struct overlay *o, const struct uid *owner, struct bytes name);
 /* Remembers that an object was read at this version. */
 rc_t overlay_read(struct overlay *o, struct arena *a, const struct uid *uid, uint64_t version);
 /* Drops changes and keeps reads. */

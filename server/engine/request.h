@@ -40,6 +40,18 @@ struct item_result {
     struct bytes detail;
 };
 
+enum {
+    TEMPLATE_LISTS = 3,  /* Template-Attributes in one payload: common, private, public */
+    TEMPLATE_NAMES = 16, /* Templates that one item may name; each is a look-up */
+};
+
+/* The Templates that the item names, in the order of its lists. */
+struct templates {
+    size_t count, at; /* names, and how many are found */
+    struct bytes names[TEMPLATE_NAMES];
+    struct object *found[TEMPLATE_NAMES];
+};
+
 struct engine_request {
     struct engine *engine;
     struct engine_request *next, *prev; /* engine->requests */
@@ -81,9 +93,11 @@ struct engine_request {
 
     struct op_item item;
     const struct op *op;
+    struct templates templates;
     uint64_t loaded_version; /* of item.object, 0 if from the overlay */
     struct uid load_uid;
     struct db_load load;
+    void (*loaded)(struct engine_request *rq); /* what comes after the load */
     unsigned calls_out; /* vault calls not answered */
     rc_t calls_rc;
     struct call_slot {
@@ -105,6 +119,17 @@ void engine_turn(struct engine *e); /* something was queued: flush when this tur
 
 /* run.c: the items. request_run() begins a run; it ends in request_commit(). */
 void request_run(struct engine_request *rq);
+/* Sends rq->load; when it is answered `next` goes on, or the item fails. */
+void request_load(struct engine_request *rq, void (*next)(struct engine_request *rq));
+/* The item is as it shall be: prepares it and goes on. */
+void request_prepare_item(struct engine_request *rq);
+/* Ends the item with this failure and goes on with the request. */
+void request_item_failed(struct engine_request *rq, rc_t rc);
+
+/* templates.c: which Templates the opened item names. RC_TOO_MANY. */
+rc_t templates_find(struct engine_request *rq);
+/* Loads them all and puts their attributes into the item's request, which then is prepared. */
+void templates_load(struct engine_request *rq);
 
 /* commit.c: the unit of work, its outcome, and the answer. */
 void request_commit(struct engine_request *rq);

@@ -28,7 +28,7 @@ static void note_result(struct engine_request *rq, rc_t rc)
 }
 
 /* The item failed: on with the next, or stop, or undo all before. A refusal meets every item. */
-static void item_failed(struct engine_request *rq, rc_t rc)
+void request_item_failed(struct engine_request *rq, rc_t rc)
 {
     note_result(rq, rc);
     rc_t wrote = answer_failure(rq, rq->at, rc, rq->item.failure);
@@ -98,7 +98,7 @@ static void item_done(struct engine_request *rq)
     rc_t rc = finish_item(rq);
     if (rc != RC_OK) {
         buf_cut(&rq->body, before);
-        item_failed(rq, rc);
+        request_item_failed(rq, rc);
         return;
     }
     note_result(rq, RC_OK);
@@ -167,7 +167,7 @@ static void after_calls(struct engine_request *rq)
     if (rc == RC_OK)
         item_done(rq);
     else
-        item_failed(rq, rc);
+        request_item_failed(rq, rc);
 }
 
 /* ---- loads ---------------------------------------------------------------------------------- */
@@ -241,10 +241,19 @@ static rc_t take_located(struct engine_request *rq)
     return RC_OK;
 }
 
+/* 2.x cannot name a Template, so there is none for it; and a destroyed one is no more, for its meta-data went with it
+ * (KMIP 1.4, 4.21). */
+static bool exists_for(const struct engine_request *rq, const struct control *c)
+{
+    return c->object_type != KMIP_OBJECT_TEMPLATE || (rq->version < V2_0 && c->state != STATE_DESTROYED);
+}
+
 static rc_t take_object(struct engine_request *rq, const struct object *object)
 {
     struct op_item *it = &rq->item;
     TRY(policy_decide(&rq->who, rq->op->permission, object));
+    if (!exists_for(rq, &object->control))
+        return RC_NOT_FOUND;
     it->object = object;
     if (rq->loaded_version)
         TRY(overlay_read(&rq->overlay, &rq->memory, &it->uid, rq->loaded_version));
@@ -256,17 +265,18 @@ static void run_on_load(struct db_load *load, rc_t rc)
     struct engine_request *rq = load->arg;
     if (!rq->engine->closing) {
         if (rc == RC_OK)
-            after_load(rq);
+            rq->loaded(rq);
         else if (rc == RC_UNAVAILABLE)
             request_constant(rq);
         else
-            item_failed(rq, rc);
+            request_item_failed(rq, rc);
     }
     request_drop(rq);
 }
 
-static void start_load(struct engine_request *rq)
+void request_load(struct engine_request *rq, void (*next)(struct engine_request *rq))
 {
+    rq->loaded = next;
     rq->load.arena = &rq->memory;
     rq->load.done = run_on_load;
     rq->load.arg = rq;
@@ -294,7 +304,7 @@ static void load_object(struct engine_request *rq)
     rq->load.objects.want = rq->message->count > 1
                                 ? DB_WANT_MATERIAL | DB_WANT_NAMES | DB_WANT_ATTRIBUTES
                                 : it->db_want;
-    start_load(rq);
+    request_load(rq, after_load);
 }
 
 static void load_located(struct engine_request *rq)
@@ -311,7 +321,7 @@ static void load_located(struct engine_request *rq)
     if (it->filter.nothing)
         after_load(rq);
     else
-        start_load(rq);
+        request_load(rq, after_load);
 }
 
 static void after_load(struct engine_request *rq)
@@ -333,7 +343,7 @@ static void after_load(struct engine_request *rq)
     if (rc == RC_OK && rq->op->perform)
         rc = rq->op->perform(it);
     if (rc != RC_OK)
-        item_failed(rq, rc);
+        request_item_failed(rq, rc);
     else if (it->call_count)
         send_calls(rq);
     else
@@ -368,20 +378,31 @@ static rc_t open_item(struct engine_request *rq)
     TRY(rq->message->item_rc[rq->at]);
     if (!asked->payload)
         return RC_BAD_MESSAGE;
-    return rq->op->prepare ? rq->op->prepare(it) : RC_OK;
+    return templates_find(rq);
 }
 
-static void start_item(struct engine_request *rq)
+void request_prepare_item(struct engine_request *rq)
 {
-    rc_t rc = open_item(rq);
+    rc_t rc = rq->op->prepare ? rq->op->prepare(&rq->item) : RC_OK;
     if (rc != RC_OK)
-        item_failed(rq, rc);
+        request_item_failed(rq, rc);
     else if (rq->item.want == WANT_OBJECT && !overlay_find(&rq->overlay, &rq->item.uid))
         load_object(rq);
     else if (rq->item.want == WANT_LOCATE)
         load_located(rq);
     else
         after_load(rq);
+}
+
+static void start_item(struct engine_request *rq)
+{
+    rc_t rc = open_item(rq);
+    if (rc != RC_OK)
+        request_item_failed(rq, rc);
+    else if (rq->templates.count)
+        templates_load(rq);
+    else
+        request_prepare_item(rq);
 }
 
 /* The next item, or the end. A loop, so that a long batch that waits for nobody needs no deep

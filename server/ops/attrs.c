@@ -371,17 +371,27 @@ rc_t attrs_set(struct arena *a, struct kmip_attributes *list, struct node *value
     return kmip_attributes_add(a, list, value);
 }
 
+rc_t attrs_keep(struct arena *a, struct kmip_attributes *rest, const char *name, struct node *value)
+{
+    return kmip_attributes_add_vendor(a, rest, bytes_str(house_vendor), bytes_str(name), value);
+}
+
+const struct node *attrs_kept(const struct kmip_attributes *rest, const char *name)
+{
+    const struct kmip_attribute *at =
+        kmip_attributes_find_vendor(rest, bytes_str(house_vendor), bytes_str(name), 0);
+    return at ? at->value : NULL;
+}
+
 rc_t attrs_keep_secret_type(struct arena *a, struct kmip_attributes *rest, uint32_t type)
 {
-    return kmip_attributes_add_vendor(a, rest, bytes_str(house_vendor), bytes_str(secret_type_name),
-                                      node_enum(a, KMIP_TAG_ATTRIBUTE_VALUE, type));
+    return attrs_keep(a, rest, secret_type_name, node_enum(a, KMIP_TAG_ATTRIBUTE_VALUE, type));
 }
 
 uint32_t attrs_secret_type(const struct kmip_attributes *rest)
 {
-    const struct kmip_attribute *at =
-        kmip_attributes_find_vendor(rest, bytes_str(house_vendor), bytes_str(secret_type_name), 0);
-    return at && at->value->type == TTLV_ENUMERATION ? at->value->enumeration : 0;
+    const struct node *value = attrs_kept(rest, secret_type_name);
+    return value && value->type == TTLV_ENUMERATION ? value->enumeration : 0;
 }
 
 /* ---- the whole list ------------------------------------------------------------------------- */

@@ -83,6 +83,12 @@ rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_
 rc_t attrs_shown(struct arena *a, const struct object *o, int64_t now, uint16_t version,
                  struct kmip_attributes *out);
 
+/* What belongs to an object and is no attribute: kept among the rest under a name of the server's own, never shown.
+ * value has the tag Attribute Value; NULL gives RC_NO_MEMORY. */
+rc_t attrs_keep(struct arena *a, struct kmip_attributes *rest, const char *name, struct node *value);
+/* NULL: there is none. */
+const struct node *attrs_kept(const struct kmip_attributes *rest, const char *name);
+
 /* Secret Data Type is no attribute, yet it belongs to the object: kept among the rest, never shown.
  */
 rc_t attrs_keep_secret_type(struct arena *a, struct kmip_attributes *rest, uint32_t type);

@@ -112,6 +112,7 @@ static rc_t query_one(struct arena *a, struct filter *f, const struct kmip_attri
             return query_column(at->value, i, f, q);
     switch (at->tag) {
     case KMIP_TAG_ATTRIBUTE:
+        f->nothing |= attrs_is_house(at->vendor); /* the server's own are never shown */
         return kmip_attributes_add_vendor(a, json, at->vendor, at->name, at->value);
     case KMIP_TAG_NAME:
         return query_name(at->value, q);
@@ -191,6 +192,9 @@ rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db
             return RC_NO_MEMORY;
     }
     query->now = f->now;
+    f->no_templates = version >= V2_0 || (query->filters & DB_LOCATE_STATE);
+    if (f->no_templates && !((query->filters & DB_LOCATE_OBJECT_TYPE) && query->object_type != KMIP_OBJECT_TEMPLATE))
+        query->without_type = KMIP_OBJECT_TEMPLATE;
     return query_storage(version, f, query);
 }
 
@@ -250,6 +254,8 @@ rc_t filter_match(struct arena *a, const struct filter *f, const struct object *
     *match_out = false;
     bool gone =
         o->control.state == STATE_DESTROYED || o->control.state == STATE_DESTROYED_COMPROMISED;
+    if (f->no_templates && o->control.object_type == KMIP_OBJECT_TEMPLATE)
+        return RC_OK;
     if (f->nothing || (gone ? !f->destroyed : !f->online))
         return RC_OK;
     struct kmip_attributes have;

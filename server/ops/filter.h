@@ -15,6 +15,7 @@ struct filter {
     bool online, destroyed; /* which storage is looked at */
     bool nothing;           /* a filter that no object can meet: no query is needed */
     bool fresh;             /* Object Group Member: only fresh objects */
+    bool no_templates;      /* Templates do not count: they have no state, and are gone in 2.x */
     int64_t now;            /* seconds */
 };
 

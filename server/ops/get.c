@@ -4,6 +4,7 @@
  * KMIP 2.1, 6.1.19.
  */
 #include "server/ops/op.h"
+#include "server/ops/template.h"
 
 rc_t get_prepare(struct op_item *it)
 {
@@ -47,6 +48,39 @@ static rc_t end_freshness(struct op_item *it, struct kmip_attributes *rest)
     return RC_OK;
 }
 
+/* The answer, but for the object. */
+static rc_t respond(struct op_item *it, struct kmip_object *object)
+{
+    struct kmip_get_response *out = op_respond(it);
+    if (!out)
+        return RC_NO_MEMORY;
+    out->object_type = object->type;
+    out->object = object;
+    out->unique_identifier = op_uid_out(it->arena, &it->object->control.uid);
+    return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
+}
+
+/* A Template is given as it was registered, as far as the version knows what it holds. Nothing of it is sealed. */
+static rc_t get_template(struct op_item *it)
+{
+    const struct kmip_get_request *in = it->request;
+    if (in->key_format_type || in->key_compression_type)
+        return RC_KEY_FORMAT;
+    struct kmip_attributes held;
+    struct kmip_object *object = ARENA_NEW(it->arena, struct kmip_object);
+    struct kmip_template *template = KMIP_NEW(it->arena, template);
+    if (!object || !template)
+        return RC_NO_MEMORY;
+    TRY(template_held(it->arena, it->object, &held));
+    TRY(kmip_attributes_for_version(it->arena, &held, it->version, &template->attributes));
+    for (size_t i = 0; i < template->attributes.count; i++)
+        if (template->attributes.items[i].index == 0)
+            template->attributes.items[i].index = -1; /* understood (KMIP 1.4, 2.1.1) */
+    object->type = KMIP_OBJECT_TEMPLATE;
+    object->template_object = template;
+    return respond(it, object);
+}
+
 rc_t get_perform(struct op_item *it)
 {
     const struct kmip_get_request *in = it->request;
@@ -54,6 +88,8 @@ rc_t get_perform(struct op_item *it)
     uint32_t state = control_effective_state(c, it->now);
     if (state == STATE_DESTROYED || state == STATE_DESTROYED_COMPROMISED)
         return RC_MATERIAL_GONE;
+    if (c->object_type == KMIP_OBJECT_TEMPLATE)
+        return get_template(it);
     if (!c->extractable)
         return RC_NOT_EXTRACTABLE;
     if (c->sensitive)
@@ -136,16 +172,14 @@ static rc_t fill_object(struct op_item *it, const struct getting *g, struct kmip
 
 rc_t get_complete(struct op_item *it)
 {
+    if (it->response)
+        return RC_OK; /* a Template: all is said */
     if (it->change_count)
         op_take_signature(it, 0, 1);
-    struct kmip_get_response *out = op_respond(it);
     struct kmip_object *object = ARENA_NEW(it->arena, struct kmip_object);
-    if (!out || !object)
+    if (!object)
         return RC_NO_MEMORY;
     object->type = it->object->control.object_type;
     TRY(fill_object(it, it->own, object));
-    out->object_type = object->type;
-    out->object = object;
-    out->unique_identifier = op_uid_out(it->arena, &it->object->control.uid);
-    return out->unique_identifier.text.data ? RC_OK : RC_NO_MEMORY;
+    return respond(it, object);
 }

@@ -22,9 +22,17 @@ rc_t activate_prepare(struct op_item *it)
     return RC_OK;
 }
 
+/* A Template has no state to change; it can be destroyed (KMIP 1.4, 4.19 to 4.21). */
+static bool is_template(const struct op_item *it)
+{
+    return it->object->control.object_type == KMIP_OBJECT_TEMPLATE;
+}
+
 rc_t activate_perform(struct op_item *it)
 {
     uint32_t state = state_of(it);
+    if (is_template(it))
+        return RC_WRONG_TYPE;
     if (is_destroyed(state))
         return RC_DESTROYED;
     if (state != STATE_PRE_ACTIVE)
@@ -109,6 +117,8 @@ rc_t revoke_perform(struct op_item *it)
 {
     const struct kmip_revoke_request *in = it->request;
     uint32_t code = in->revocation_reason->code, state = state_of(it);
+    if (is_template(it))
+        return RC_WRONG_TYPE;
     TRY(is_compromise(code) ? revoke_compromised(it, state) : revoke_deactivated(it, state));
     it->changes[0].object->control.revocation_reason = code;
     TRY(keep_reason(it, in->revocation_reason));
@@ -136,6 +146,8 @@ rc_t destroy_perform(struct op_item *it)
     o->control.state = state == STATE_COMPROMISED ? STATE_DESTROYED_COMPROMISED : STATE_DESTROYED;
     o->control.destroy_date = op_time(it);
     o->material = BYTES_NONE;
+    if (is_template(it))
+        o->attributes = bytes_str("{}"); /* all meta-data goes, too */
     op_ask_transition(it);
     return RC_OK;
 }

@@ -5,6 +5,7 @@
  */
 #include "server/base/symmetric.h"
 #include "server/ops/op.h"
+#include "server/ops/template.h"
 
 /* Between prepare, perform and complete. */
 struct making {
@@ -68,7 +69,8 @@ static rc_t finish(struct op_item *it, struct making *m, uint32_t digest_format)
     const struct vault_reply *reply = &it->replies[0];
     memcpy(m->object.control_mac, reply->mac, sizeof m->object.control_mac);
     m->object.material = reply->envelope;
-    TRY(attrs_add_digest(it->arena, &m->rest, reply->digest, digest_format));
+    if (m->object.control.object_type != KMIP_OBJECT_TEMPLATE) /* the one object without material */
+        TRY(attrs_add_digest(it->arena, &m->rest, reply->digest, digest_format));
     TRY(attrs_store(it->arena, &m->object, &m->rest));
     op_insert(it, &m->object);
     it->id_effect = ID_SET;
@@ -245,7 +247,20 @@ static rc_t take_object(struct op_item *it, struct making *m, const struct kmip_
 static bool is_offered(uint32_t type)
 {
     return type == KMIP_OBJECT_SYMMETRIC_KEY || type == KMIP_OBJECT_SECRET_DATA ||
-           type == KMIP_OBJECT_OPAQUE_OBJECT;
+           type == KMIP_OBJECT_OPAQUE_OBJECT || type == KMIP_OBJECT_TEMPLATE;
+}
+
+/* A Template is attributes alone; it has no state of its own, nothing to protect and is never fresh. */
+static rc_t take_template(struct op_item *it, struct making *m, const struct kmip_register_request *in)
+{
+    struct arena *a = it->arena;
+    const struct kmip_template *given = in->object->template_object;
+    struct kmip_attributes own;
+    TRY(template_own(a, &in->attributes, given, &own));
+    TRY(attrs_take(a, it->version, ATTRS_REGISTER, &it->limits->attrs, &own, &m->object, &m->rest));
+    TRY(template_keep(a, it->version, &it->limits->attrs, given, &m->rest));
+    attrs_first_protection(&m->object);
+    return attrs_first_state(&m->object, it->now);
 }
 
 rc_t register_prepare(struct op_item *it)
@@ -260,6 +275,8 @@ rc_t register_prepare(struct op_item *it)
     TRY(check_storage(in->protection_storage_masks));
     struct making *m;
     TRY(begin(it, in->object_type, &m));
+    if (in->object_type == KMIP_OBJECT_TEMPLATE)
+        return take_template(it, m, in);
     TRY(attrs_take(it->arena, it->version, ATTRS_REGISTER, &it->limits->attrs, &in->attributes,
                    &m->object, &m->rest));
     const struct kmip_key_block *block = kmip_object_key_block(in->object);

@@ -21,6 +21,7 @@
     X(PERMIT_INTEROP,        "interop",        false)                                              \
     X(PERMIT_LOCATE,         "locate",         false)                                              \
     X(PERMIT_SEE,            "see",            true) /* found by Locate */                         \
+    X(PERMIT_USE_TEMPLATE,   "use-template",   true) /* named in a request of 1.x */                \
     X(PERMIT_GET,            "get",            true)                                               \
     X(PERMIT_GET_ATTRIBUTES, "get-attributes", true)                                               \
     X(PERMIT_GET_ATTRIBUTE_LIST, "get-attribute-list", true)                                       \

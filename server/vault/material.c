@@ -62,6 +62,8 @@ rc_t material_check(const struct control *c, uint32_t key_format, struct bytes p
     switch (c->object_type) {
     case TYPE_SYMMETRIC_KEY:
         return check_symmetric(c, key_format, plain);
+    case TYPE_TEMPLATE: /* attributes alone */
+        return plain.len == 0 ? RC_OK : RC_INVALID_FIELD;
     case TYPE_SECRET_DATA:
         return plain.len > 0 ? RC_OK : RC_INVALID_FIELD;
     case TYPE_OPAQUE:

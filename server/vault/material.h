@@ -9,7 +9,7 @@
 #include "server/base/secret.h"
 
 /* The KMIP numbers that this part must know. */
-enum { TYPE_SYMMETRIC_KEY = 2, TYPE_SECRET_DATA = 7, TYPE_OPAQUE = 8 };
+enum { TYPE_SYMMETRIC_KEY = 2, TYPE_TEMPLATE = 6, TYPE_SECRET_DATA = 7, TYPE_OPAQUE = 8 };
 enum { FORMAT_RAW = 1, FORMAT_OPAQUE = 2, FORMAT_TRANSPARENT_SYMMETRIC = 7 };
 
 /* Makes the material that the record asks for. RC_BAD_CRYPTO_PARAMS: not an algorithm made here;

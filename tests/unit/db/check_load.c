@@ -90,6 +90,7 @@ static const struct {
        .names = {{{(const uint8_t *)"beta", 4}, 0}, {{(const uint8_t *)"alpha", 5}, 0}}),
      ""},
     {"type", L(.filters = DB_LOCATE_OBJECT_TYPE, .object_type = 7), "3"},
+    {"all but a type", L(.without_type = 7), "4210"},
     {"pre-active now", L(.filters = DB_LOCATE_STATE, .state = STATE_PRE_ACTIVE), "430"},
     {"active by date", L(.filters = DB_LOCATE_STATE, .state = STATE_ACTIVE), "1"},
     {"deactivated by date", L(.filters = DB_LOCATE_STATE, .state = STATE_DEACTIVATED), "2"},

@@ -89,6 +89,7 @@ Suite *batch_suite(void);
 Suite *attributes_suite(void);
 Suite *race_suite(void);
 Suite *secrecy_suite(void);
+Suite *templates_suite(void);
 Suite *trouble_suite(void);
 
 #endif

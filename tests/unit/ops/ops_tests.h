@@ -46,5 +46,6 @@ Suite *lifecycle_suite(void);
 Suite *locate_suite(void);
 Suite *query_suite(void);
 Suite *check_suite(void);
+Suite *template_suite(void);
 
 #endif

@@ -283,6 +283,26 @@ START_TEST(writer_refuses_what_cannot_be_said)
 }
 END_TEST
 
+START_TEST(lists_that_name_templates_are_found)
+{
+    struct kmip_create_key_pair_request pair = {0};
+    struct kmip_attributes *lists[3] = {NULL};
+    ck_assert_uint_eq(kmip_payload_templates(KMIP_OP_CREATE_KEY_PAIR, V1_4, &pair, lists, 3), 0);
+    pair.common.template_count = 1;
+    pair.public_key.template_count = 2;
+    ck_assert_uint_eq(kmip_payload_templates(KMIP_OP_CREATE_KEY_PAIR, V1_4, &pair, lists, 3), 2);
+    ck_assert_ptr_eq(lists[0], &pair.common);
+    ck_assert_ptr_eq(lists[1], &pair.public_key);
+    ck_assert_uint_eq(kmip_payload_templates(KMIP_OP_CREATE_KEY_PAIR, V1_4, &pair, lists, 1), 1);
+    ck_assert_uint_eq(kmip_payload_templates(KMIP_OP_CREATE_KEY_PAIR, V2_0, &pair, lists, 3), 0);
+    struct kmip_locate_request locate = {0};
+    locate.wrapped_attributes.template_count = 1;
+    ck_assert_uint_eq(kmip_payload_templates(KMIP_OP_LOCATE, V1_0, &locate, lists, 3), 1);
+    ck_assert_ptr_eq(lists[0], &locate.wrapped_attributes);
+    ck_assert_uint_eq(kmip_payload_templates(0x7FFFFFFF, V1_0, &locate, lists, 3), 0);
+}
+END_TEST
+
 TCase *struct_tests(void)
 {
     TCase *tc = tcase_create("struct");
@@ -293,6 +313,7 @@ TCase *struct_tests(void)
     tcase_add_test(tc, order_and_multiplicity_are_strict);
     tcase_add_loop_test(tc, requests_need_what_their_version_says, 0, COUNT_OF(requests));
     tcase_add_test(tc, objects_map_to_tags_and_back);
+    tcase_add_test(tc, lists_that_name_templates_are_found);
     tcase_add_test(tc, writer_refuses_what_cannot_be_said);
     return tc;
 }

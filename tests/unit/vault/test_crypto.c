@@ -171,6 +171,8 @@ static const struct {
     {2, 9, 250, 1, 32, RC_INVALID_FIELD},
     {2, 4, 2048, 1, 256, RC_INVALID_FIELD}, /* RSA is no symmetric key */
     {2, 3, 256, 2, 40, RC_OK}, /* Opaque: nobody knows */
+    {6, 0, 0, 0, 0, RC_OK}, /* a Template is a record alone */
+    {6, 0, 0, 0, 1, RC_INVALID_FIELD},
     {7, 0, 0, 2, 5, RC_OK},
     {7, 0, 0, 2, 0, RC_INVALID_FIELD},
     {8, 0, 0, 0, 0, RC_OK},
