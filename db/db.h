@@ -150,13 +150,31 @@ enum db_date {
     DB_DATE_COUNT
 };
 
-/* from <= date <= to, in seconds; the exact date when both are equal. */
+/* from <= date <= to, in seconds; the exact date when both are equal. An object without the date has the largest one,
+ * INT64_MAX (KMIP 1.4, 4.9). */
 struct db_date_filter {
     enum db_date which;
     int64_t from, to;
 };
 
-enum { DB_LOCATE_DATES = 8, DB_LOCATE_NAMES = 8 };
+/* What only the attributes have, and is compared by size. */
+enum db_value {
+    DB_VALUE_ARCHIVE_DATE,
+    DB_VALUE_ORIGINAL_CREATION_DATE,
+    DB_VALUE_ROTATE_DATE,
+    DB_VALUE_USAGE_LIMITS_TOTAL,
+    DB_VALUE_USAGE_LIMITS_COUNT,
+    DB_VALUE_COUNT
+};
+
+/* from <= value <= to, as above. Dates stand there as texts that sort like them, or else, far away, as numbers. */
+struct db_value_filter {
+    enum db_value which;
+    int64_t from, to;
+    struct bytes text_from, text_to;
+};
+
+enum { DB_LOCATE_DATES = DB_DATE_COUNT + 1, DB_LOCATE_NAMES = 8 };
 
 /* Newest first (KMIP 2.1, 6.1.32): uids are ordered by time of making. Only objects of this owner.
  */
@@ -168,9 +186,11 @@ struct db_locate {
     uint32_t without_type; /* an object type that is left out; 0: none */
     struct uid uid;
     size_t name_count;
-    struct name names[DB_LOCATE_NAMES]; /* each is a name of the object; type 0: any type */
+    struct name names[DB_LOCATE_NAMES]; /* each is a name of the object; without data any value, type 0: any type */
     size_t date_count;
     struct db_date_filter dates[DB_LOCATE_DATES];
+    size_t value_count;
+    struct db_value_filter values[DB_VALUE_COUNT];
     struct bytes attributes; /* JSON object that the object's attributes must contain (jsonb @>);
                                 empty: no filter. Made by proto/kmip/attr_json.h. */
     int64_t now;             /* seconds; for the effective state */

@@ -22,6 +22,14 @@ static const char *const date_columns[DB_DATE_COUNT] = {
     [DB_DATE_LAST_CHANGE] = "last_change_date",
 };
 
+static const char *const value_paths[DB_VALUE_COUNT] = {
+    [DB_VALUE_ARCHIVE_DATE] = "{ArchiveDate}",
+    [DB_VALUE_ORIGINAL_CREATION_DATE] = "{OriginalCreationDate}",
+    [DB_VALUE_ROTATE_DATE] = "{RotateDate}",
+    [DB_VALUE_USAGE_LIMITS_TOTAL] = "{UsageLimits,UsageLimitsTotal}",
+    [DB_VALUE_USAGE_LIMITS_COUNT] = "{UsageLimits,UsageLimitsCount}",
+};
+
 /* Filters on one number. */
 static const struct {
     unsigned filter;
@@ -77,17 +85,53 @@ static rc_t add_name(struct query *q, const struct name *name, bool source)
 {
     if (!utf8_storable(name->value))
         return RC_BAD_UTF8;
-    TRY(pg_param_bytes(q->params, name->value));
-    if (source)
+    if (!source)
+        TRY(buf_add_str(&q->sql, " AND EXISTS (SELECT FROM kmip.name n WHERE n.object = o.uid"
+                                 " AND n.position >= 0"));
+    if (name->value.data) {
+        TRY(pg_param_bytes(q->params, name->value));
         TRY(buf_add_fmt(&q->sql, " AND n.value = $%d::text", q->params->count));
-    else
-        TRY(buf_add_fmt(&q->sql,
-                        " AND EXISTS (SELECT FROM kmip.name n WHERE n.object = o.uid"
-                        " AND n.position >= 0 AND n.value = $%d::text",
-                        q->params->count));
+    }
     if (name->type)
         TRY(add_number(q, " AND n.type = #", name->type));
     return source ? RC_OK : buf_add_str(&q->sql, ")");
+}
+
+static rc_t add_date(struct query *q, const struct db_date_filter *d)
+{
+    if ((unsigned)d->which >= DB_DATE_COUNT)
+        return RC_INVALID_FIELD;
+    const char *column = date_columns[d->which];
+    if (d->to == INT64_MAX) { /* unset is the largest */
+        TRY(buf_add_fmt(&q->sql, " AND (o.%s IS NULL OR o.%s", column, column));
+        return add_number(q, " >= #)", d->from);
+    }
+    TRY(buf_add_fmt(&q->sql, " AND o.%s BETWEEN ", column));
+    TRY(add_number(q, "# AND ", d->from));
+    return add_number(q, "#", d->to);
+}
+
+static rc_t add_text(struct query *q, const char *before, struct bytes text)
+{
+    TRY(pg_param_bytes(q->params, text));
+    return buf_add_fmt(&q->sql, "%s$%d::text", before, q->params->count);
+}
+
+/* CASE and not AND: a text must not be read as a number, in whatever order the planner looks. */
+static rc_t add_value(struct query *q, const struct db_value_filter *v)
+{
+    if ((unsigned)v->which >= DB_VALUE_COUNT)
+        return RC_INVALID_FIELD;
+    const char *path = value_paths[v->which];
+    TRY(buf_add_fmt(&q->sql,
+                    " AND CASE jsonb_typeof(o.attributes #> '%s') WHEN 'number' THEN (o.attributes #>> '%s')::numeric",
+                    path, path));
+    TRY(add_number(q, " BETWEEN #", v->from));
+    TRY(add_number(q, " AND #", v->to));
+    TRY(buf_add_fmt(&q->sql, " WHEN 'string' THEN (o.attributes #>> '%s') COLLATE \"C\"", path));
+    TRY(add_text(q, " BETWEEN ", v->text_from));
+    TRY(add_text(q, " AND ", v->text_to));
+    return buf_add_str(&q->sql, v->to == INT64_MAX ? " ELSE true END" : " ELSE false END");
 }
 
 static rc_t add_filters(struct query *q, const struct db_locate *l)
@@ -111,14 +155,10 @@ static rc_t add_filters(struct query *q, const struct db_locate *l)
     }
     if (!wants_destroyed(l))
         TRY(buf_add_str(&q->sql, " AND o.state < 5"));
-    for (size_t i = 0; i < l->date_count; i++) {
-        const struct db_date_filter *d = &l->dates[i];
-        if ((unsigned)d->which >= DB_DATE_COUNT)
-            return RC_INVALID_FIELD;
-        TRY(buf_add_fmt(&q->sql, " AND o.%s BETWEEN ", date_columns[d->which]));
-        TRY(add_number(q, "# AND ", d->from));
-        TRY(add_number(q, "#", d->to));
-    }
+    for (size_t i = 0; i < l->date_count; i++)
+        TRY(add_date(q, &l->dates[i]));
+    for (size_t i = 0; i < l->value_count; i++)
+        TRY(add_value(q, &l->values[i]));
     if (l->attributes.len) {
         if (!utf8_storable(l->attributes))
             return RC_BAD_UTF8;
@@ -145,9 +185,9 @@ static rc_t add_window(struct query *q, const struct db_locate *l)
 
 static rc_t build(struct query *q, const struct db_locate *l)
 {
-    if (l->name_count > DB_LOCATE_NAMES || l->date_count > DB_LOCATE_DATES)
+    if (l->name_count > DB_LOCATE_NAMES || l->date_count > DB_LOCATE_DATES || l->value_count > DB_VALUE_COUNT)
         return RC_TOO_MANY;
-    bool by_name = l->name_count > 0 && !wants_destroyed(l);
+    bool by_name = l->name_count > 0 && l->names[0].value.data && !wants_destroyed(l);
     if (l->want_total)
         TRY(buf_add_str(&q->sql, "WITH m AS MATERIALIZED ("));
     TRY(add_source(q, l, by_name));

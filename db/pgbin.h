@@ -51,7 +51,7 @@ rc_t pg_field_text(struct buf *out, struct bytes v);            /* empty is NULL
 rc_t pg_field_jsonb(struct buf *out, struct bytes json);        /* empty is NULL */
 
 /* The parameters of one statement, all binary, one after the other in one buffer. */
-enum { PG_PARAMS_MAX = 32 };
+enum { PG_PARAMS_MAX = 96 }; /* a Locate with every filter at once */
 struct pg_params {
     struct buf data;
     int count;

@@ -28,7 +28,7 @@ static bool custom_name(struct bytes text, struct bytes *vendor, struct bytes *n
     return true;
 }
 
-static rc_t value_check(const struct kmip_attr_info *info, const struct node *n, uint16_t version)
+static rc_t value_check(const struct kmip_attr_info *info, const struct node *n, uint16_t version, bool partial)
 {
     if (n->type != info->type && !(version >= V2_0 && (info->alternatives & 1u << n->type)))
         return RC_BAD_TYPE;
@@ -38,11 +38,11 @@ static rc_t value_check(const struct kmip_attr_info *info, const struct node *n,
         return ((uint32_t)n->integer & ~kmip_mask_known(info->tag, version)) ? RC_BAD_VALUE : RC_OK;
     if (n->type != TTLV_STRUCTURE)
         return RC_OK;
-    struct kmip_context cx = {NULL, version, NULL}; /* checking takes no memory */
+    struct kmip_context cx = {NULL, version, NULL, partial}; /* checking takes no memory */
     return kmip_struct_check(&cx, info->structure, n);
 }
 
-rc_t kmip_attribute_check(const struct kmip_attribute *attr, uint16_t version)
+static rc_t attribute_check(const struct kmip_attribute *attr, uint16_t version, bool partial)
 {
     if (!attr->value)
         return RC_BAD_ORDER;
@@ -53,7 +53,12 @@ rc_t kmip_attribute_check(const struct kmip_attribute *attr, uint16_t version)
     }
     if (!kmip_attr_known(attr->tag, version))
         return RC_ATTR_UNSUPPORTED;
-    return value_check(kmip_attr_info(attr->tag), attr->value, version);
+    return value_check(kmip_attr_info(attr->tag), attr->value, version, partial);
+}
+
+rc_t kmip_attribute_check(const struct kmip_attribute *attr, uint16_t version)
+{
+    return attribute_check(attr, version, false);
 }
 
 /* ---- reading ---- */
@@ -72,7 +77,7 @@ static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *att
     own->tag = attr->tag == KMIP_TAG_ATTRIBUTE ? KMIP_TAG_ATTRIBUTE_VALUE : attr->tag;
     struct kmip_attribute item = *attr;
     item.value = own;
-    TRY(kmip_attribute_check(&item, cx->version));
+    TRY(attribute_check(&item, cx->version, cx->partial));
     const struct node *name =
         item.tag == KMIP_TAG_NAME ? node_child(own, KMIP_TAG_NAME_VALUE) : NULL;
     if (name && name->bytes.len > limits_of(cx)->name)
@@ -197,11 +202,12 @@ rc_t attr_read_ref(const struct kmip_context *cx, const struct node *in, struct 
 /* ---- writing ---- */
 
 /* The value under `tag` as the version may see it; RC_BAD_VALUE if it may not. */
-static rc_t write_value(struct buf *out, uint16_t version, uint32_t tag,
+static rc_t write_value(struct buf *out, const struct kmip_context *cx, uint32_t tag,
                         const struct kmip_attribute *attr)
 {
+    uint16_t version = cx->version;
     const struct node *n = attr->value;
-    rc_t rc = kmip_attribute_check(attr, version);
+    rc_t rc = attribute_check(attr, version, cx->partial);
     if (rc == RC_OK)
         return ttlv_write_node(out, tag, n);
     if (rc != RC_BAD_VALUE && rc != RC_BAD_ORDER)
@@ -227,7 +233,7 @@ static rc_t write_1x(struct buf *out, const struct kmip_context *cx,
     TRY(attr_write_name(out, cx, &ref, true));
     if (out->len == before)
         return RC_BAD_VALUE;
-    TRY(write_value(out, cx->version, KMIP_TAG_ATTRIBUTE_VALUE, attr));
+    TRY(write_value(out, cx, KMIP_TAG_ATTRIBUTE_VALUE, attr));
     return ttlv_end(out, mark);
 }
 
@@ -235,12 +241,12 @@ static rc_t write_2x(struct buf *out, const struct kmip_context *cx,
                      const struct kmip_attribute *attr)
 {
     if (attr->tag != KMIP_TAG_ATTRIBUTE)
-        return write_value(out, cx->version, attr->tag, attr);
+        return write_value(out, cx, attr->tag, attr);
     size_t mark;
     TRY(ttlv_begin(out, KMIP_TAG_ATTRIBUTE, &mark));
     TRY(ttlv_write_bytes(out, KMIP_TAG_VENDOR_IDENTIFICATION, TTLV_TEXT_STRING, attr->vendor));
     TRY(ttlv_write_bytes(out, KMIP_TAG_ATTRIBUTE_NAME, TTLV_TEXT_STRING, attr->name));
-    TRY(write_value(out, cx->version, KMIP_TAG_ATTRIBUTE_VALUE, attr));
+    TRY(write_value(out, cx, KMIP_TAG_ATTRIBUTE_VALUE, attr));
     return ttlv_end(out, mark);
 }
 
@@ -319,6 +325,7 @@ rc_t attr_write_ref(struct buf *out, const struct kmip_context *cx, const struct
 rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *in,
                                  uint16_t version, struct kmip_attributes *out)
 {
+    const struct kmip_context cx = {NULL, version, NULL, false};
     *out = (struct kmip_attributes){.present = in->present};
     for (size_t i = 0; i < in->count; i++) {
         struct kmip_attribute item = in->items[i];
@@ -327,7 +334,7 @@ rc_t kmip_attributes_for_version(struct arena *a, const struct kmip_attributes *
             continue;
         if (kmip_attribute_check(&item, version) != RC_OK) {
             AUTO_BUF pruned = BUF_EMPTY;
-            rc_t rc = write_value(&pruned, version, item.tag, &item);
+            rc_t rc = write_value(&pruned, &cx, item.tag, &item);
             if (rc == RC_BAD_VALUE)
                 continue;
             TRY(rc);

@@ -19,7 +19,7 @@ static rc_t read_version(struct arena *a, const struct node *header, uint16_t *v
     if (header->type != TTLV_STRUCTURE || !header->first ||
         header->first->tag != KMIP_TAG_PROTOCOL_VERSION)
         return RC_BAD_MESSAGE;
-    struct kmip_context cx = {a, V1_0, NULL};
+    struct kmip_context cx = {a, V1_0, NULL, false};
     void *pv;
     TRY(kmip_struct_read(&cx, KMIP_S_protocol_version, header->first, &pv));
     *version = kmip_version_of(pv);
@@ -71,6 +71,12 @@ static bool rejected(rc_t *item_rc, size_t count)
     return true;
 }
 
+/* The attributes of Locate are what others are compared with: of a structure only the fields given count (1.4, 4.9). */
+static bool filters(uint32_t operation)
+{
+    return operation == KMIP_OP_LOCATE;
+}
+
 /* Why a payload could not be read: the memory of the request is at its end for the whole message.
  */
 static rc_t read_payload(const struct kmip_context *cx, uint32_t operation, int id,
@@ -80,7 +86,9 @@ static rc_t read_payload(const struct kmip_context *cx, uint32_t operation, int 
         return RC_OP_UNSUPPORTED;
     if (!n)
         return RC_OK;
-    rc_t rc = kmip_struct_read(cx, id, n, out);
+    struct kmip_context own = *cx;
+    own.partial = filters(operation);
+    rc_t rc = kmip_struct_read(&own, id, n, out);
     if (rc != RC_OK)
         *out = NULL;
     return rc;
@@ -127,7 +135,7 @@ rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limit
     *out = rq;
     if (!rq)
         return RC_NO_MEMORY;
-    struct kmip_context cx = {a, 0, limits};
+    struct kmip_context cx = {a, 0, limits, false};
     struct node *top;
     const struct node *header;
     size_t count;
@@ -180,7 +188,7 @@ rc_t kmip_response_read(struct arena *a, struct bytes in, const struct ttlv_limi
     *out = rs;
     if (!rs)
         return RC_NO_MEMORY;
-    struct kmip_context cx = {a, 0, limits};
+    struct kmip_context cx = {a, 0, limits, false};
     struct node *top;
     const struct node *header;
     size_t count;
@@ -214,7 +222,7 @@ static struct kmip_protocol_version version_struct(uint16_t version)
 
 static rc_t write_request(struct buf *out, const struct kmip_request *rq)
 {
-    struct kmip_context cx = {NULL, rq->version, NULL};
+    struct kmip_context cx = {NULL, rq->version, NULL, false};
     struct kmip_protocol_version version = version_struct(rq->version);
     struct kmip_request_header header = {0};
     size_t mark;
@@ -224,14 +232,16 @@ static rc_t write_request(struct buf *out, const struct kmip_request *rq)
     header.batch_count = KMIP_NUMBER((int64_t)rq->count);
     TRY(ttlv_begin(out, KMIP_TAG_REQUEST_MESSAGE, &mark));
     TRY(kmip_struct_write(out, &cx, KMIP_S_request_header, KMIP_TAG_REQUEST_HEADER, &header));
-    for (size_t i = 0; i < rq->count; i++)
+    for (size_t i = 0; i < rq->count; i++) {
+        cx.partial = filters(rq->items[i].operation);
         TRY(kmip_struct_write(out, &cx, KMIP_S_request_item, KMIP_TAG_BATCH_ITEM, &rq->items[i]));
+    }
     return ttlv_end(out, mark);
 }
 
 static rc_t write_response(struct buf *out, const struct kmip_response *rs)
 {
-    struct kmip_context cx = {NULL, rs->version, NULL};
+    struct kmip_context cx = {NULL, rs->version, NULL, false};
     struct kmip_protocol_version version = version_struct(rs->version);
     struct kmip_response_header header = {0};
     size_t mark;
@@ -274,7 +284,7 @@ rc_t kmip_response_item_write(struct buf *out, uint16_t version,
                               const struct kmip_response_item *item)
 {
     size_t before = out->len;
-    struct kmip_context cx = {NULL, version, NULL};
+    struct kmip_context cx = {NULL, version, NULL, false};
     return cut_on_failure(
         out, before, kmip_struct_write(out, &cx, KMIP_S_response_item, KMIP_TAG_BATCH_ITEM, item));
 }

@@ -266,6 +266,7 @@ struct kmip_context {
     struct arena *arena;
     uint16_t version;
     const struct ttlv_limits *limits;
+    bool partial; /* structures that are attribute values may leave fields out: the filters of Locate */
 };
 
 /*

@@ -325,7 +325,7 @@ rc_t kmip_struct_check(const struct kmip_context *cx, int id, const struct node 
             TRY(kmip_simple_check(f->kind, n, cx->version));
             found = true;
         }
-        if (!found && (f->how == KMIP_ONE || f->how == KMIP_SOME))
+        if (!found && !cx->partial && (f->how == KMIP_ONE || f->how == KMIP_SOME))
             return RC_BAD_ORDER;
     }
     return n ? RC_BAD_ORDER : RC_OK;

@@ -44,9 +44,6 @@ static const uint32_t copies[] = {
     KMIP_TAG_NEVER_EXTRACTABLE, KMIP_TAG_SHORT_UNIQUE_IDENTIFIER,
 };
 
-/* A lease nobody has to renew as yet; clients that look for one find the customary hour. */
-enum { LEASE_SECONDS = 3600 };
-
 static const char house_vendor[] = "holdfast";
 static const char secret_type_name[] = "Secret Data Type";
 
@@ -440,7 +437,7 @@ rc_t attrs_of(struct arena *a, const struct object *o, int64_t now, struct kmip_
     TRY(kmip_attributes_add_date(a, out, KMIP_TAG_LAST_CHANGE_DATE, o->last_change_date));
     if (o->key_format)
         TRY(kmip_attributes_add_enum(a, out, KMIP_TAG_KEY_FORMAT_TYPE, o->key_format));
-    TRY(kmip_attributes_add(a, out, node_interval(a, KMIP_TAG_LEASE_TIME, LEASE_SECONDS)));
+    TRY(kmip_attributes_add(a, out, node_interval(a, KMIP_TAG_LEASE_TIME, ATTRS_LEASE_S)));
     TRY(kmip_attributes_add(a, out, short_uid(a, o)));
     struct kmip_attributes rest;
     TRY(attrs_load(a, o, &rest));

@@ -20,9 +20,19 @@ static const struct {
     {KMIP_TAG_LAST_CHANGE_DATE, DB_DATE_LAST_CHANGE},
 };
 
+/* Dates that have no column. */
+static const struct {
+    uint32_t tag;
+    enum db_value which;
+} far_dates[] = {
+    {KMIP_TAG_ARCHIVE_DATE, DB_VALUE_ARCHIVE_DATE},
+    {KMIP_TAG_ORIGINAL_CREATION_DATE, DB_VALUE_ORIGINAL_CREATION_DATE},
+    {KMIP_TAG_ROTATE_DATE, DB_VALUE_ROTATE_DATE},
+};
+
 static bool is_date(const struct kmip_attribute *at)
 {
-    return at->value->type == TTLV_DATE_TIME;
+    return at->tag != KMIP_TAG_ATTRIBUTE && at->value->type == TTLV_DATE_TIME;
 }
 
 /* The range that the values of one date attribute mean: one value is exact, two are from and to. */
@@ -36,35 +46,103 @@ static void date_range(const struct kmip_attributes *wanted, uint32_t tag, int64
     *to = a < b ? b : a;
 }
 
-static rc_t query_date(const struct kmip_attributes *wanted, uint32_t tag, struct db_locate *q,
-                       bool *known)
+/* The filter on this value, new or not, from `from` to the largest. NULL: there are too many. */
+static struct db_value_filter *value_filter(struct db_locate *q, enum db_value which, int64_t from)
 {
-    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
-        if (dates[i].tag != tag)
+    size_t i = 0;
+    while (i < q->value_count && q->values[i].which != which)
+        i++;
+    if (i == DB_VALUE_COUNT)
+        return NULL;
+    struct db_value_filter *v = &q->values[i];
+    if (i == q->value_count) {
+        q->value_count++;
+        *v = (struct db_value_filter){.which = which, .from = from};
+    }
+    v->from = v->from > from ? v->from : from;
+    v->to = INT64_MAX;
+    return v;
+}
+
+/* A date as the JSON has it, so that texts compare like dates; before and after all texts where it has a number. */
+static rc_t date_text(struct arena *a, int64_t date, struct bytes *out)
+{
+    AUTO_BUF json = BUF_EMPTY;
+    struct node *n = node_date_time(a, KMIP_TAG_ORIGINAL_CREATION_DATE, date);
+    TRY(n ? attr_json_value(n, &json) : RC_NO_MEMORY);
+    struct bytes text = buf_view(&json);
+    if (text.len > 2 && text.data[0] == '"')
+        *out = arena_copy(a, bytes_of(text.data + 1, text.len - 2));
+    else
+        *out = bytes_str(date < 0 ? "" : "~");
+    return out->data ? RC_OK : RC_NO_MEMORY;
+}
+
+static rc_t query_far_date(struct arena *a, const struct kmip_attributes *wanted, uint32_t tag, struct db_locate *q)
+{
+    for (size_t i = 0; i < sizeof far_dates / sizeof far_dates[0]; i++) {
+        if (far_dates[i].tag != tag)
             continue;
-        *known = true;
+        int64_t from, to;
+        date_range(wanted, tag, &from, &to);
+        struct db_value_filter *v = value_filter(q, far_dates[i].which, from);
+        if (!v)
+            return RC_TOO_MANY;
+        v->to = to;
+        TRY(date_text(a, from, &v->text_from));
+        return date_text(a, to, &v->text_to);
+    }
+    return RC_ATTR_INVALID;
+}
+
+static rc_t query_date(struct arena *a, const struct kmip_attributes *wanted, const struct kmip_attribute *at,
+                       struct db_locate *q)
+{
+    if (kmip_attributes_count(wanted, at->tag) > 2)
+        return RC_INVALID_FIELD;
+    if (kmip_attributes_find(wanted, at->tag, 0) != at)
+        return RC_OK; /* the second value: already taken with the first */
+    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
+        if (dates[i].tag != at->tag)
+            continue;
         if (q->date_count == DB_LOCATE_DATES)
             return RC_TOO_MANY;
         struct db_date_filter *d = &q->dates[q->date_count++];
         d->which = dates[i].which;
-        date_range(wanted, tag, &d->from, &d->to);
+        date_range(wanted, at->tag, &d->from, &d->to);
         return RC_OK;
     }
-    return RC_OK;
+    return query_far_date(a, wanted, at->tag, q);
 }
 
-static rc_t query_name(const struct node *v, struct db_locate *q)
+/* A value, a type, or both; neither means any name. */
+static rc_t query_name(const struct node *v, struct filter *f, struct db_locate *q)
 {
     const struct node *value = node_child(v, KMIP_TAG_NAME_VALUE);
     const struct node *type = node_child(v, KMIP_TAG_NAME_TYPE);
-    if (!value)
-        return RC_FEATURE; /* all names of one type: no use, no index */
-    if (value->type != TTLV_TEXT_STRING || (type && type->type != TTLV_ENUMERATION))
-        return RC_ATTR_VALUE;
+    if ((value && value->type != TTLV_TEXT_STRING) || (type && type->type != TTLV_ENUMERATION))
+        return RC_INVALID_FIELD;
     if (q->name_count == DB_LOCATE_NAMES)
         return RC_TOO_MANY;
-    q->names[q->name_count++] = (struct name){value->bytes, type ? type->enumeration : 0, 0};
+    if (value && value->bytes.len == 0)
+        f->nothing = true; /* no name is empty */
+    q->names[q->name_count++] = (struct name){value ? value->bytes : BYTES_NONE, type ? type->enumeration : 0, 0};
     return RC_OK;
+}
+
+/* Total and Count: at least so much; the unit is the same (KMIP 1.4, 4.9). */
+static rc_t query_usage(struct arena *a, const struct node *v, struct db_locate *q, struct kmip_attributes *json)
+{
+    const struct node *total = node_child(v, KMIP_TAG_USAGE_LIMITS_TOTAL);
+    const struct node *count = node_child(v, KMIP_TAG_USAGE_LIMITS_COUNT);
+    const struct node *unit = node_child(v, KMIP_TAG_USAGE_LIMITS_UNIT);
+    if ((total && !value_filter(q, DB_VALUE_USAGE_LIMITS_TOTAL, total->long_integer)) ||
+        (count && !value_filter(q, DB_VALUE_USAGE_LIMITS_COUNT, count->long_integer)))
+        return RC_TOO_MANY;
+    struct node *rest = node_structure(a, KMIP_TAG_USAGE_LIMITS);
+    if (!rest || (unit && node_append(rest, node_enum(a, KMIP_TAG_USAGE_LIMITS_UNIT, unit->enumeration)) != RC_OK))
+        return RC_NO_MEMORY;
+    return kmip_attributes_add(a, json, rest); /* that it has limits at all */
 }
 
 /* Filters by value that the query has a field for. */
@@ -90,7 +168,7 @@ static rc_t query_column(const struct node *v, size_t i, struct filter *f, struc
     else if (v->type == TTLV_INTEGER && v->integer >= 0)
         value = (uint32_t)v->integer;
     else
-        return RC_ATTR_VALUE;
+        return RC_INVALID_FIELD;
     uint32_t *field = (uint32_t *)(void *)((uint8_t *)q + columns[i].offset);
     if (q->filters & columns[i].filter) {
         /* Given twice: all must hold. Mask bits add up, other values must be the same. */
@@ -104,47 +182,53 @@ static rc_t query_column(const struct node *v, size_t i, struct filter *f, struc
     return RC_OK;
 }
 
+static rc_t query_uid(const struct node *v, struct filter *f, struct db_locate *q)
+{
+    struct uid uid;
+    if (v->type != TTLV_TEXT_STRING || uid_parse(v->bytes, &uid) != RC_OK ||
+        ((q->filters & DB_LOCATE_UID) && !uid_equal(&uid, &q->uid)))
+        f->nothing = true;
+    else
+        q->uid = uid;
+    q->filters |= DB_LOCATE_UID;
+    return RC_OK;
+}
+
+/* A second value of an attribute that has one at most: the same again, or not to be met. */
+static bool is_repeated(const struct kmip_attribute *at, struct filter *f)
+{
+    const struct kmip_attr_info *info = kmip_attr_info(at->tag);
+    const struct kmip_attribute *first = kmip_attributes_find(f->wanted, at->tag, 0);
+    if (!info || (info->flags & ATTR_MULTI) || first == at)
+        return false;
+    f->nothing |= !node_value_equal(first->value, at->value);
+    return true;
+}
+
 static rc_t query_one(struct arena *a, struct filter *f, const struct kmip_attribute *at,
                       struct db_locate *q, struct kmip_attributes *json)
 {
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         if (columns[i].tag == at->tag)
             return query_column(at->value, i, f, q);
+    if (is_date(at))
+        return query_date(a, f->wanted, at, q);
     switch (at->tag) {
     case KMIP_TAG_ATTRIBUTE:
         f->nothing |= attrs_is_house(at->vendor); /* the server's own are never shown */
         return kmip_attributes_add_vendor(a, json, at->vendor, at->name, at->value);
     case KMIP_TAG_NAME:
-        return query_name(at->value, q);
-    case KMIP_TAG_LEASE_TIME:
-        return RC_OK; /* the same for all: filter_match() alone could tell, and nobody asks */
-    case KMIP_TAG_UNIQUE_IDENTIFIER: {
-        struct uid uid;
-        if (at->value->type != TTLV_TEXT_STRING || uid_parse(at->value->bytes, &uid) != RC_OK ||
-            ((q->filters & DB_LOCATE_UID) && !uid_equal(&uid, &q->uid)))
-            f->nothing = true;
-        else
-            q->uid = uid;
-        q->filters |= DB_LOCATE_UID;
+        return query_name(at->value, f, q);
+    case KMIP_TAG_LEASE_TIME: /* the same for all */
+        f->nothing |= at->value->type != TTLV_INTERVAL || at->value->interval != ATTRS_LEASE_S;
         return RC_OK;
-    }
+    case KMIP_TAG_UNIQUE_IDENTIFIER:
+        return query_uid(at->value, f, q);
+    case KMIP_TAG_USAGE_LIMITS:
+        return query_usage(a, at->value, q, json);
     default:
-        break;
+        return is_repeated(at, f) ? RC_OK : kmip_attributes_add(a, json, at->value);
     }
-    if (is_date(at)) {
-        size_t count = kmip_attributes_count(f->wanted, at->tag);
-        if (count > 2)
-            return RC_INVALID_FIELD;
-        if (kmip_attributes_find(f->wanted, at->tag, 0) != at)
-            return RC_OK; /* the second value: already taken with the first */
-        bool known = false;
-        TRY(query_date(f->wanted, at->tag, q, &known));
-        if (known)
-            return RC_OK;
-        if (count == 2)
-            return RC_FEATURE;
-    }
-    return kmip_attributes_add(a, json, at->value);
 }
 
 static bool asks_destroyed(const struct db_locate *q)
@@ -169,7 +253,7 @@ static rc_t query_storage(uint16_t version, struct filter *f, struct db_locate *
         return RC_OK;
     if (q->date_count == DB_LOCATE_DATES)
         return RC_TOO_MANY;
-    q->dates[q->date_count++] = (struct db_date_filter){DB_DATE_DESTROY, NO_DATE + 1, INT64_MAX};
+    q->dates[q->date_count++] = (struct db_date_filter){DB_DATE_DESTROY, NO_DATE + 1, INT64_MAX - 1};
     return RC_OK;
 }
 
@@ -179,7 +263,7 @@ rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db
     for (size_t i = 0; i < f->wanted->count; i++) {
         const struct kmip_attribute *at = &f->wanted->items[i];
         if (at->tag != KMIP_TAG_ATTRIBUTE && !kmip_attr_known(at->tag, version))
-            return RC_ATTR_UNSUPPORTED;
+            return RC_ATTR_INVALID;
         TRY(query_one(a, f, at, query, &json));
     }
     if (f->fresh)
@@ -221,16 +305,27 @@ static bool match_date(const struct kmip_attributes *wanted, const struct kmip_a
     int64_t from, to;
     date_range(wanted, tag, &from, &to);
     const struct kmip_attribute *h = kmip_attributes_find(have, tag, 0);
-    return h && h->value->type == TTLV_DATE_TIME && h->value->date_time >= from &&
-           h->value->date_time <= to;
+    int64_t date = h && h->value->type == TTLV_DATE_TIME ? h->value->date_time : INT64_MAX;
+    return from <= date && date <= to;
+}
+
+static bool at_least(const struct node *have, const struct node *want, uint32_t tag)
+{
+    const struct node *h = node_child(have, tag), *w = node_child(want, tag);
+    return !w || (h && h->long_integer >= w->long_integer);
+}
+
+static bool match_usage(const struct node *have, const struct node *want)
+{
+    const struct node *h = node_child(have, KMIP_TAG_USAGE_LIMITS_UNIT), *w = node_child(want, KMIP_TAG_USAGE_LIMITS_UNIT);
+    return at_least(have, want, KMIP_TAG_USAGE_LIMITS_TOTAL) && at_least(have, want, KMIP_TAG_USAGE_LIMITS_COUNT) &&
+           (!w || (h && node_value_equal(h, w)));
 }
 
 static bool match_one(const struct kmip_attributes *wanted, const struct kmip_attribute *w,
                       const struct kmip_attributes *have)
 {
-    if (w->tag == KMIP_TAG_LEASE_TIME)
-        return true;
-    if (w->tag != KMIP_TAG_ATTRIBUTE && is_date(w))
+    if (is_date(w))
         return match_date(wanted, have, w->tag);
     for (size_t i = 0; i < have->count; i++) {
         const struct kmip_attribute *h = &have->items[i];
@@ -241,6 +336,9 @@ static bool match_one(const struct kmip_attributes *wanted, const struct kmip_at
             continue;
         if (w->tag == KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK) {
             if ((h->value->integer & w->value->integer) == w->value->integer)
+                return true;
+        } else if (w->tag == KMIP_TAG_USAGE_LIMITS) {
+            if (match_usage(h->value, w->value))
                 return true;
         } else if (covers(h->value, w->value)) {
             return true;

@@ -21,8 +21,8 @@ struct filter {
 
 /*
  * The query for f->wanted. Beforehand owner, domain, offset and maximum of *query are set by the
- * caller. May set f->nothing. Errors: RC_ATTR_UNSUPPORTED, RC_INVALID_FIELD, RC_ATTR_VALUE,
- * RC_TOO_MANY, RC_FEATURE (a date range over an attribute that has no column), RC_NO_MEMORY.
+ * caller. May set f->nothing. Errors: RC_ATTR_INVALID (the version has no such attribute),
+ * RC_INVALID_FIELD, RC_TOO_MANY, RC_NO_MEMORY.
  */
 rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db_locate *query);
 

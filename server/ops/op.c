@@ -88,7 +88,7 @@ static struct uid by_index(const struct op_ids *ids, int32_t index)
     return ids->all[at];
 }
 
-static struct uid resolve(const struct op_ids *ids, const struct kmip_uid *id)
+struct uid op_uid_meant(const struct op_ids *ids, const struct kmip_uid *id)
 {
     struct uid uid = {{0}};
     switch (id->type) {
@@ -110,7 +110,7 @@ static struct uid resolve(const struct op_ids *ids, const struct kmip_uid *id)
 void op_want_object(struct op_item *it, const struct kmip_uid *id, unsigned db_want)
 {
     it->want = WANT_OBJECT;
-    it->uid = resolve(it->ids, id);
+    it->uid = op_uid_meant(it->ids, id);
     it->subject = it->uid;
     it->db_want = db_want;
 }

@@ -97,7 +97,7 @@ static struct node *attribute_value(struct fill *f, const struct kmip_attr_info 
     }
     switch (info->type) {
     case TTLV_STRUCTURE: {
-        struct kmip_context cx = {f->arena, f->version, NULL};
+        struct kmip_context cx = {f->arena, f->version, NULL, false};
         struct node *n = NULL;
         void *typed = fill_struct(f, info->structure);
         return typed && kmip_struct_node(&cx, info->structure, info->tag, typed, &n) == RC_OK
@@ -183,7 +183,7 @@ static struct kmip_object *some_object(struct fill *f)
 static struct kmip_key_value *some_key_value(struct fill *f, uint32_t format)
 {
     struct kmip_key_value *kv = ARENA_NEW(f->arena, struct kmip_key_value);
-    struct kmip_context cx = {f->arena, f->version, NULL};
+    struct kmip_context cx = {f->arena, f->version, NULL, false};
     int id = kmip_material_struct(format);
     if (fill_random(f, 8) == 0) {
         kv->wrapped = some_bytes(f, 40);

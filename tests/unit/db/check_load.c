@@ -55,6 +55,11 @@ static void make_objects(struct worker *w)
         p->object.attributes = i == 4 ? bytes_str("{\"Object Group\":[\"g2\",\"g3\"],\"Contact "
                                                   "Information\":\"me\",\"x-Dept\":[\"7\"]}")
                                       : bytes_str("{\"Object Group\":[\"g1\"]}");
+        if (i == 2)
+            p->object.attributes = bytes_str("{\"UsageLimits\":{\"UsageLimitsTotal\":50},"
+                                             "\"OriginalCreationDate\":\"2001-09-09T01:46:40Z\"}");
+        if (i == 3)
+            p->object.attributes = bytes_str("{\"OriginalCreationDate\":300000000000}");
         ck_assert_int_eq(probe_run(w, p), DB_DONE);
     }
     struct probe d;
@@ -62,6 +67,7 @@ static void make_objects(struct worker *w)
     ck_assert_int_eq(probe_run(w, &d), DB_DONE);
 }
 
+#define TEXT(s) {(const uint8_t *)(s), sizeof(s) - 1}
 #define L(...)                                                                                     \
     {                                                                                              \
         .now = 2000, __VA_ARGS__                                                                   \
@@ -102,6 +108,21 @@ static const struct {
     {"two dates",
      L(.date_count = 2, .dates = {{DB_DATE_INITIAL, 1001, 1003}, {DB_DATE_DEACTIVATION, 600, 600}}),
      "2"},
+    {"a date that may be missing", L(.date_count = 1, .dates = {{DB_DATE_DEACTIVATION, 600, INT64_MAX}}), "43210"},
+    {"the missing date", L(.date_count = 1, .dates = {{DB_DATE_DEACTIVATION, INT64_MAX, INT64_MAX}}), "4310"},
+    {"a date that is text",
+     L(.value_count = 1, .values = {{DB_VALUE_ORIGINAL_CREATION_DATE, 1, 2, TEXT("2001-09-09T01:46:40Z"), TEXT("~")}}),
+     "2"},
+    {"a date that is a number",
+     L(.value_count = 1,
+       .values = {{DB_VALUE_ORIGINAL_CREATION_DATE, 1, 300000000000, TEXT("2001-09-09T01:46:41Z"), TEXT("~")}}),
+     "3"},
+    {"or missing",
+     L(.value_count = 1, .values = {{DB_VALUE_ORIGINAL_CREATION_DATE, INT64_MAX, INT64_MAX, TEXT("~"), TEXT("~")}}),
+     "410"},
+    {"at least so much", L(.value_count = 1, .values = {{DB_VALUE_USAGE_LIMITS_TOTAL, 50, 50, TEXT(""), TEXT("")}}), "2"},
+    {"more than it has", L(.value_count = 1, .values = {{DB_VALUE_USAGE_LIMITS_TOTAL, 51, 99, TEXT(""), TEXT("")}}), ""},
+    {"any name of a type", L(.name_count = 1, .names = {{{NULL, 0}, 1}}), "3210"},
     {"a group", L(.attributes = {(const uint8_t *)"{\"Object Group\":[\"g3\"]}", 23}), "4"},
     {"contact", L(.attributes = {(const uint8_t *)"{\"Contact Information\":\"me\"}", 28}), "4"},
     {"a vendor's attribute", L(.attributes = {(const uint8_t *)"{\"x-Dept\":[\"7\"]}", 16}), "4"},

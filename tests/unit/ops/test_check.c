@@ -3,7 +3,7 @@
 #include "proto/kmip/reason.h"
 #include "tests/unit/ops/ops_tests.h"
 
-enum { LEASE_S = 3600 };
+enum { LEASE_S = ATTRS_LEASE_S };
 
 /* A key whose limits leave 500 of 1000 bytes. */
 static struct kmip_check_request *ask(struct world *w, uint16_t version, uint32_t state)

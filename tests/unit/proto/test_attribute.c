@@ -94,7 +94,7 @@ static const struct {
 START_TEST(attributes_of_1x_are_read_strictly)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
-    struct kmip_context cx = {&a, V1_4, NULL};
+    struct kmip_context cx = {&a, V1_4, NULL, false};
     struct node *n = NULL;
     struct kmip_attributes list = {0};
     rc_t rc = ttlv_read(&a, unhex(&a, attributes_1x[_i].hex), NULL, &n);
@@ -153,7 +153,7 @@ static const struct {
 START_TEST(attributes_of_2x_are_read_strictly)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
-    struct kmip_context cx = {&a, V2_1, NULL};
+    struct kmip_context cx = {&a, V2_1, NULL, false};
     struct node *n = NULL, *top = node_structure(&a, KMIP_TAG_ATTRIBUTES);
     struct kmip_attributes list = {0};
     ck_assert_int_eq(ttlv_read(&a, unhex(&a, attributes_2x[_i].hex), NULL, &n), RC_OK);
@@ -184,7 +184,7 @@ START_TEST(both_forms_are_one_in_memory)
                                node_text(&a, 0, bytes_str("v")));
     kmip_attributes_add_vendor(&a, &in, bytes_str("y"), bytes_str("s"), node_integer(&a, 0, 7));
     for (int i = 0; i < 2; i++) {
-        struct kmip_context cx = {&a, i ? V2_1 : V1_0, NULL};
+        struct kmip_context cx = {&a, i ? V2_1 : V1_0, NULL, false};
         struct node *n = NULL;
         buf_clear(&b);
         if (i)
@@ -230,7 +230,7 @@ START_TEST(a_version_sees_only_what_it_defines)
     struct kmip_cryptographic_parameters cp = {.block_cipher_mode = KMIP_MODE_GCM,
                                                .tag_length = KMIP_NUMBER(16),
                                                .salt_length = KMIP_NUMBER(4)};
-    struct kmip_context cx = {&a, V2_1, NULL};
+    struct kmip_context cx = {&a, V2_1, NULL, false};
     struct node *n = NULL;
     ck_assert_int_eq(kmip_struct_node(&cx, KMIP_S_cryptographic_parameters,
                                       KMIP_TAG_CRYPTOGRAPHIC_PARAMETERS, &cp, &n),
@@ -274,7 +274,7 @@ START_TEST(names_and_limits)
     struct ttlv_limits tight = TTLV_LIMITS_DEFAULT;
     tight.attributes = 2;
     tight.name = 3;
-    struct kmip_context cx = {&a, V2_1, &tight};
+    struct kmip_context cx = {&a, V2_1, &tight, false};
     struct node *set = node_structure(&a, KMIP_TAG_ATTRIBUTES);
     for (int i = 0; i < 2; i++)
         node_append(set, node_text(&a, KMIP_TAG_OBJECT_GROUP, n));
@@ -295,7 +295,7 @@ START_TEST(template_names_go_round)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     AUTO_BUF b = BUF_EMPTY;
-    struct kmip_context cx = {&a, V1_2, NULL};
+    struct kmip_context cx = {&a, V1_2, NULL, false};
     struct node *t = node_structure(&a, KMIP_TAG_TEMPLATE_ATTRIBUTE), *back = NULL;
     for (int i = 0; i < 2; i++) {
         struct node *name = node_structure(&a, KMIP_TAG_NAME);
@@ -320,7 +320,7 @@ START_TEST(references_and_names_without_meaning_are_kept_apart)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     AUTO_BUF b = BUF_EMPTY;
-    struct kmip_context v1 = {&a, V1_0, NULL}, v2 = {&a, V2_0, NULL};
+    struct kmip_context v1 = {&a, V1_0, NULL, false}, v2 = {&a, V2_0, NULL, false};
     struct kmip_attr_ref ref;
     ck_assert_int_eq(attr_read_name(&v1, node_text(&a, 0x42000A, bytes_str("Comment")), &ref),
                      RC_OK);

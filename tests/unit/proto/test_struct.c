@@ -27,7 +27,7 @@ START_TEST(structures_go_round_in_every_version)
             AUTO_BUF first = BUF_EMPTY, second = BUF_EMPTY;
             uint16_t version = kmip_versions[_i];
             struct fill f = {&a, version, (uint64_t)seed * 7919 + (uint64_t)id, seed % 3, 0};
-            struct kmip_context cx = {&a, version, NULL};
+            struct kmip_context cx = {&a, version, NULL, false};
             if (!in_version(id, version) || id == KMIP_S_request_item || id == KMIP_S_response_item)
                 continue;
             const char *name = kmip_struct(id)->name;
@@ -76,7 +76,7 @@ START_TEST(nothing_newer_reaches_an_older_version)
             /* from each other version in turn */
             struct fill f = {&a, kmip_versions[seed % KMIP_VERSION_COUNT], (uint64_t)seed * 104729,
                              1 + seed % 2, 0};
-            struct kmip_context cx = {&a, version, NULL};
+            struct kmip_context cx = {&a, version, NULL, false};
             if (!in_version(id, version) || !in_version(id, f.version) ||
                 id == KMIP_S_request_item || id == KMIP_S_response_item ||
                 id == KMIP_S_pkcs11_response)
@@ -134,7 +134,7 @@ START_TEST(order_and_multiplicity_are_strict)
         for (int k = 0; k < COUNT_OF(ids); k++) {
             AUTO_ARENA a = ARENA_OF(1 << 24);
             struct fill f = {&a, kmip_versions[v], 4711, 1, 0};
-            struct kmip_context cx = {&a, kmip_versions[v], NULL};
+            struct kmip_context cx = {&a, kmip_versions[v], NULL, false};
             if (!in_version(ids[k], f.version))
                 continue;
             struct node *n = NULL;
@@ -209,7 +209,7 @@ static const struct {
 START_TEST(requests_need_what_their_version_says)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
-    struct kmip_context cx = {&a, requests[_i].version, NULL};
+    struct kmip_context cx = {&a, requests[_i].version, NULL, false};
     struct node *top = node_structure(&a, KMIP_TAG_REQUEST_PAYLOAD), *n = NULL;
     struct bytes in = unhex(&a, requests[_i].hex);
     void *out = NULL;
@@ -254,7 +254,7 @@ START_TEST(writer_refuses_what_cannot_be_said)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
     AUTO_BUF b = BUF_EMPTY;
-    struct kmip_context cx = {&a, V1_4, NULL};
+    struct kmip_context cx = {&a, V1_4, NULL, false};
     struct kmip_locate_request locate = {.maximum_items = KMIP_NUMBER((int64_t)INT32_MAX + 1)};
     ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_locate_request, 0x540000, &locate),
                      RC_INVALID_FIELD);
@@ -280,6 +280,32 @@ START_TEST(writer_refuses_what_cannot_be_said)
     struct kmip_query_request none = {0};
     ck_assert_int_eq(kmip_struct_write(&b, &cx, KMIP_S_query_request, 0x540000, &none),
                      RC_MISSING_DATA);
+}
+END_TEST
+
+/* Locate takes attribute values with fields left out; the same bytes elsewhere are refused. */
+START_TEST(filters_may_leave_fields_out)
+{
+    for (size_t v = 0; v < KMIP_VERSION_COUNT; v++) {
+        AUTO_ARENA a = ARENA_OF(1 << 20);
+        AUTO_BUF b = BUF_EMPTY;
+        struct kmip_request *rq = kmip_request_new(&a, kmip_versions[v], 1), *back = NULL;
+        struct kmip_locate_request *in = kmip_payload_new(&a, KMIP_OP_LOCATE, false);
+        struct node *link = node_structure(&a, KMIP_TAG_LINK);
+        node_append(link, node_enum(&a, KMIP_TAG_LINK_TYPE, KMIP_LINK_PUBLIC_KEY_LINK));
+        kmip_attributes_add(&a, &in->attributes, link);
+        rq->items[0].operation = KMIP_OP_LOCATE;
+        rq->items[0].payload = in;
+        ck_assert_int_eq(kmip_request_write(&b, rq), RC_OK);
+        ck_assert_int_eq(kmip_request_read(&a, buf_view(&b), NULL, &back), RC_OK);
+        ck_assert_int_eq(back->item_rc[0], RC_OK);
+        const struct kmip_locate_request *read = back->items[0].payload;
+        ck_assert_uint_eq(read->attributes.count, 1);
+        ck_assert(node_value_equal(read->attributes.items[0].value, link));
+        struct kmip_context cx = {&a, kmip_versions[v], NULL, false};
+        void *out = NULL;
+        ck_assert_int_eq(kmip_struct_read(&cx, KMIP_S_locate_request, back->payloads[0], &out), RC_BAD_ORDER);
+    }
 }
 END_TEST
 
@@ -313,6 +339,7 @@ TCase *struct_tests(void)
     tcase_add_test(tc, order_and_multiplicity_are_strict);
     tcase_add_loop_test(tc, requests_need_what_their_version_says, 0, COUNT_OF(requests));
     tcase_add_test(tc, objects_map_to_tags_and_back);
+    tcase_add_test(tc, filters_may_leave_fields_out);
     tcase_add_test(tc, lists_that_name_templates_are_found);
     tcase_add_test(tc, writer_refuses_what_cannot_be_said);
     return tc;
