@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/system/test_offline.py \
 	tests/system/test_outage.py \
 	tests/system/test_processes.py \
+	tests/system/test_operations.py \
 	tests/system/test_pykmip.py \
 	tests/system/test_quickstart.py \
 	tests/system/test_recovery.py \
