@@ -24,7 +24,7 @@ def create(version, algorithm, length=None, more=()):
     return ("Create", [item(0x420057, ENUM, SYMMETRIC), listed])
 
 
-def check_algorithms(link):
+def check_algorithms(state, link):
     for version, algorithm, length, size, what in [
             ((1, 0), 2, 168, 24, "3DES"), ((1, 4), 2, 112, 16, "3DES with two keys"), ((1, 0), 1, None, 8, "DES"),
             ((1, 2), 9, None, 32, "HMAC-SHA256"), ((1, 0), 0x18, 80, 10, "SKIPJACK"),
@@ -34,6 +34,8 @@ def check_algorithms(link):
         tap.ok(made.ok and got.ok and len(got.material) == size, "%d.%d: a key for %s" % (*version, what), made)
         if algorithm in (1, 2) and got.ok:
             tap.ok(all(bin(b).count("1") % 2 for b in got.material), "with odd parity", got.material.hex())
+    rows = state.psql("SELECT DISTINCT algorithm FROM audit.keys WHERE algorithm ~ '3DES|ARIA|SM4' ORDER BY 1")
+    tap.ok(rows == [["3DES"], ["ARIA"], ["SM4"]], "audit.keys names the algorithms", rows)
     tap.ok(not link.call(create((1, 4), 0x29), version=(1, 4)).ok, "1.4 has no ARIA")
     tap.ok(not link.call(create((2, 1), 2, 256), version=(2, 1)).ok, "and 3DES no key of 256 bits")
 
@@ -133,7 +135,7 @@ def check_locate(link):
 
 def run(state):
     link = client.Connection(state.env)
-    check_algorithms(link)
+    check_algorithms(state, link)
     check_check(link)
     check_log(state, link)
     check_interop(state, link)
