@@ -25,7 +25,7 @@ ok() {
 }
 load() { "$bin/load" --port "$port" --cert client.pem --key client.key --ca ca.pem "$@"; }
 
-echo 1..7
+echo 1..10
 "$bin/tls_floor" --cert server.pem --key server.key --ca ca.pem --answer-bytes 800 >floor.out &
 floor=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -41,6 +41,15 @@ ok $? "each is answered once and counted once"
 load --mode canned --count 50 --connections 2 --per-connection 5 --resume --answer-bytes 800 >out &&
     ! grep -q '"resumed":0' out
 ok $? "connections made anew resume their TLS session"
+load --mode handshake --count 40 --connections 4 >out &&
+    grep -q '"answers":40,.*"handshakes":40,"resumed":0,' out
+ok $? "handshakes by themselves are full ones"
+load --mode handshake --count 40 --connections 4 --resume >out &&
+    grep -q '"answers":40,.*"handshakes":40,"resumed":36,' out
+ok $? "or resume, all but the first of each connection"
+load --mode canned --connections 5 --hold --answer-bytes 800 </dev/null >out &&
+    grep -q '^held 5$' out && grep -q '"answers":5,' out
+ok $? "connections are held after one request each"
 load --mode canned --count 10 --answer-bytes 400 >out 2>/dev/null
 [ $? -eq 1 ]
 ok $? "an answer of the wrong size is a wrong answer"

@@ -41,6 +41,10 @@ static const char help[] =
     "         create     make AES-256 keys; each identifier must be new\n"
     "         locate     find one key by name; it must be that one and no other\n"
     "         query      Query Operations\n"
+    "         discover   Discover Versions\n"
+    "         handshake  connect, take the session that the server gives, close; one after the other "
+    "on\n"
+    "                    each connection\n"
     "         life       create, get, activate, get, revoke, destroy, and get again, which must "
     "fail\n"
     "         canned     any TTLV request of --request-bytes, any answer of --answer-bytes (the "
@@ -55,6 +59,11 @@ static const char help[] =
     "                    warming up comes before (not with --count, life or check)\n"
     "  --count N         end after so many requests (life: so many keys)\n"
     "  --keys N          keys made for get and locate, default 64\n"
+    "  --known FILE      get and locate these keys instead, one 'UID NAME' a line\n"
+    "  --named           create gives each key a name\n"
+    "  --hold            one request on each connection, then say 'held N' and keep them open and "
+    "silent\n"
+    "                    until standard input ends\n"
     "  --per-connection N   close and connect anew after so many requests; 0, the default: never\n"
     "  --resume          resume TLS sessions when connecting anew\n"
     "  --version 1.0 to 1.4   protocol version, default 1.4\n"
@@ -73,7 +82,7 @@ static const char help[] =
     "(answered\n"
     "General Failure or Server Limit Exceeded, tried again), wrong (must be 0), unknown, "
     "reconnects,\n"
-    "connect_errors, setup (answers before the run), handshakes, resumed,\n"
+    "connect_errors, setup (answers before the run), handshakes, resumed (TLS),\n"
     "request_bytes, answer_bytes (mean), client_cpu_us (a "
     "request).\n"
     "Exit status: 0; 1 when an answer was wrong; 2 when the run could not be done.\n";
@@ -151,7 +160,7 @@ static SSL_CTX *context_make(void)
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ctx, 1);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     if (SSL_CTX_use_certificate_chain_file(ctx, load_options.cert) != 1 ||
         SSL_CTX_use_PrivateKey_file(ctx, load_options.key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_load_verify_locations(ctx, load_options.ca, NULL) != 1)
@@ -230,9 +239,9 @@ static void keys_make(SSL_CTX *ctx)
     if (!load_keys)
         die("out of memory");
     for (unsigned i = 0; i < load_options.keys; i++) {
-        char name[64], correlation[CORRELATION_BYTES];
+        char *name = load_keys[i].name, correlation[CORRELATION_BYTES];
         struct load_answer answer;
-        snprintf(name, sizeof name, "%s-key-%u", load_options.name, i);
+        snprintf(name, NAME_BYTES, "%s-key-%u", load_options.name, i);
         snprintf(correlation, sizeof correlation, "%s-setup-%u", load_options.name, i);
         struct load_request rq = {STEP_CREATE, NULL, name, correlation};
         sync_ask(c, &rq, &answer);
@@ -247,7 +256,8 @@ static void keys_make(SSL_CTX *ctx)
 
 /* ---- options and report --------------------------------------------------------------------- */
 
-static const char *const modes[] = {"get", "create", "locate", "query", "life", "canned", "check"};
+static const char *const modes[] = {"get", "create", "locate", "query",
+                                    "discover", "handshake", "life", "canned", "check"};
 
 static unsigned number(const char *text, unsigned least, unsigned most)
 {
@@ -283,6 +293,9 @@ enum {
     O_VERSION,
     O_NAME,
     O_FACTS,
+    O_KNOWN,
+    O_NAMED,
+    O_HOLD,
     O_KEEP,
     O_REQUEST,
     O_ANSWER,
@@ -305,6 +318,9 @@ static const struct option long_options[] = {{"mode", 1, NULL, O_MODE},
                                              {"version", 1, NULL, O_VERSION},
                                              {"name", 1, NULL, O_NAME},
                                              {"facts", 1, NULL, O_FACTS},
+                                             {"known", 1, NULL, O_KNOWN},
+                                             {"named", 0, NULL, O_NAMED},
+                                             {"hold", 0, NULL, O_HOLD},
                                              {"keep-going", 0, NULL, O_KEEP},
                                              {"request-bytes", 1, NULL, O_REQUEST},
                                              {"answer-bytes", 1, NULL, O_ANSWER},
@@ -360,6 +376,15 @@ static void option_take(int option, const char *value)
     case O_FACTS:
         o->facts = value;
         break;
+    case O_KNOWN:
+        o->known = value;
+        break;
+    case O_NAMED:
+        o->named = true;
+        break;
+    case O_HOLD:
+        o->hold = true;
+        break;
     case O_KEEP:
         o->keep_going = true;
         break;
@@ -403,9 +428,11 @@ static void options_read(int argc, char **argv)
         die("the name is at most 30 characters without spaces");
     if (o->mode == LOAD_CHECK && !o->facts)
         die("mode check needs --facts FILE");
-    if (o->seconds <= 0 && !o->count && o->mode != LOAD_CHECK)
+    if (o->named && o->mode != LOAD_CREATE)
+        die("--named is for mode create");
+    if (o->seconds <= 0 && !o->count && !o->hold && o->mode != LOAD_CHECK)
         o->seconds = 5;
-    if (o->count || o->mode == LOAD_CHECK || o->mode == LOAD_LIFE)
+    if (o->count || o->hold || o->mode == LOAD_CHECK || o->mode == LOAD_LIFE)
         o->warm = false;
 }
 
@@ -444,7 +471,9 @@ int main(int argc, char **argv)
         load_keys = facts_read(load_options.facts, &load_key_count);
     else if (load_options.facts)
         facts_open(load_options.facts);
-    if (load_options.mode == LOAD_GET || load_options.mode == LOAD_LOCATE)
+    if (load_options.known)
+        load_keys = known_read(load_options.known, &load_key_count);
+    else if (load_options.mode == LOAD_GET || load_options.mode == LOAD_LOCATE)
         keys_make(ctx);
     load_run(ctx);
     report();

@@ -19,13 +19,15 @@ enum load_mode {
     LOAD_CREATE, /* make keys, each identifier must be new */
     LOAD_LOCATE, /* find one key by its name, it must be that one */
     LOAD_QUERY,  /* Query Operations: no object, but audited */
+    LOAD_DISCOVER,
+    LOAD_HANDSHAKE, /* TLS handshakes: connect, take the session that the server gives, close */
     LOAD_LIFE,   /* create, get, activate, get, revoke, destroy, get (must fail) */
     LOAD_CANNED, /* any TTLV answer of the right length: for the floor */
     LOAD_CHECK,  /* fetch every key of a facts file and compare */
 };
 
 struct load_options {
-    const char *host, *cert, *key, *ca, *facts, *name;
+    const char *host, *cert, *key, *ca, *facts, *known, *name;
     uint16_t port;
     enum load_mode mode;
     unsigned connections, depth, keys, per_connection;
@@ -33,7 +35,7 @@ struct load_options {
     uint64_t count;
     uint64_t request_bytes, answer_bytes; /* LOAD_CANNED */
     uint16_t version;
-    bool resume, keep_going, warm;
+    bool resume, keep_going, warm, named, hold;
 };
 extern struct load_options load_options;
 
@@ -64,6 +66,7 @@ enum step {
     STEP_GET_DESTROYED,
     STEP_LOCATE,
     STEP_QUERY,
+    STEP_DISCOVER,
     STEP_CANNED,
     STEP_COUNT
 };
@@ -84,6 +87,7 @@ struct load_answer {
     char message[128];       /* Result Message */
     char uid[UID_BYTES];     /* of the payload; Locate: the first one found */
     unsigned uid_count;
+    unsigned listed; /* operations that Query tells, versions that Discover Versions tells */
     uint8_t material[KEY_BITS / 8];
     size_t material_len;
 };
@@ -104,12 +108,41 @@ void facts_line(char kind, enum step step, const char *uid, const char *digest, 
 void facts_write(void);
 void facts_open(const char *path);
 
-/* One key of a facts file and what must hold for it. */
+enum { NAME_BYTES = 64 };
+
+/* One key made before, and what must hold for it. */
 struct known {
-    char uid[UID_BYTES], digest[DIGEST_HEX];
+    char uid[UID_BYTES], digest[DIGEST_HEX], name[NAME_BYTES];
     bool destroyed, maybe_destroyed;
 };
+/* The keys of a facts file, without names. */
 struct known *facts_read(const char *path, size_t *count);
+/* The keys of a list, one "UID NAME" a line; their digests are not known yet. */
+struct known *known_read(const char *path, size_t *count);
+
+/* ---- what is asked -------------------------------------------------------------------------- */
+
+/* One request at a time; when its answer is in, the slot knows what comes next. */
+struct slot {
+    enum step step;
+    bool under_way;
+    size_t key;                   /* index of load_keys */
+    uint64_t sent_at, not_before; /* not_before: the same again, but not yet; 0: the next one */
+    char uid[UID_BYTES], digest[DIGEST_HEX], name[NAME_BYTES], correlation[CORRELATION_BYTES];
+};
+
+void slot_begin(struct slot *s);
+/* Fills in what the request needs. False: nothing is left to ask. */
+bool slot_prepare(struct slot *s);
+/* Verifies and counts the answer. */
+void slot_answer(struct slot *s, struct bytes message);
+/* The connection ended with this request under way: nobody knows, and nobody may guess. */
+void slot_unknown(struct slot *s);
+void slots_free(void);
+
+extern uint64_t load_measured_from; /* what was sent before only warms up */
+extern uint64_t load_issued;        /* requests (life: keys) begun */
+extern bool load_stopping, load_delayed; /* the time is over; some slot waits to ask again */
 
 /* ---- running -------------------------------------------------------------------------------- */
 

@@ -142,3 +142,29 @@ struct known *facts_read(const char *path, size_t *count)
     free(index);
     return all;
 }
+
+struct known *known_read(const char *path, size_t *count)
+{
+    FILE *f = fopen(path, "re");
+    char line[256];
+    size_t room = 0;
+    struct known *all = NULL, key = {0};
+    if (!f)
+        die("%s: %s", path, strerror(errno));
+    *count = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%63s %63s", key.uid, key.name) != 2)
+            die("%s: '%s' is no identifier and name", path, line);
+        if (*count == room) {
+            room = room ? room * 2 : 1024;
+            all = reallocarray(all, room, sizeof *all);
+            if (!all)
+                die("out of memory");
+        }
+        all[(*count)++] = key;
+    }
+    fclose(f);
+    if (!*count)
+        die("%s names no key", path);
+    return all;
+}

@@ -18,6 +18,7 @@ static const struct {
     [STEP_REVOKE] = {KMIP_OP_REVOKE, "Revoke"},       [STEP_DESTROY] = {KMIP_OP_DESTROY, "Destroy"},
     [STEP_GET_DESTROYED] = {KMIP_OP_GET, "Get"},      [STEP_LOCATE] = {KMIP_OP_LOCATE, "Locate"},
     [STEP_QUERY] = {KMIP_OP_QUERY, "Query"},          [STEP_CANNED] = {0, "canned"},
+    [STEP_DISCOVER] = {KMIP_OP_DISCOVER_VERSIONS, "Discover Versions"},
 };
 
 const char *step_operation(enum step step)
@@ -76,6 +77,8 @@ static rc_t write_payload(struct buf *out, const struct load_request *rq)
         return write_name(out, rq->name);
     if (rq->step == STEP_QUERY)
         return ttlv_write_enum(out, KMIP_TAG_QUERY_FUNCTION, 1); /* Query Operations */
+    if (rq->step == STEP_DISCOVER)
+        return RC_OK;
     TRY(write_text(out, KMIP_TAG_UNIQUE_IDENTIFIER, rq->uid));
     if (rq->step != STEP_REVOKE)
         return RC_OK;
@@ -159,19 +162,29 @@ rc_t load_answer_read(struct arena *a, struct bytes message, struct load_answer 
     out->reason = n && n->type == TTLV_ENUMERATION ? n->enumeration : 0;
     text_copy(node_child(item, KMIP_TAG_RESULT_MESSAGE), out->message, sizeof out->message);
     const struct node *payload = node_child(item, KMIP_TAG_RESPONSE_PAYLOAD);
-    for (n = payload ? payload->first : NULL; n; n = n->next)
+    for (n = payload ? payload->first : NULL; n; n = n->next) {
         if (n->tag == KMIP_TAG_UNIQUE_IDENTIFIER && out->uid_count++ == 0)
             text_copy(n, out->uid, sizeof out->uid);
+        out->listed += n->tag == KMIP_TAG_OPERATION || n->tag == KMIP_TAG_PROTOCOL_VERSION;
+    }
     read_material(payload, out);
     return RC_OK;
 }
 
+/* By hand and with an algorithm fetched once: what the generator spends is taken from the server. */
 void load_digest(const struct load_answer *answer, char out[DIGEST_HEX])
 {
+    static const char hex[] = "0123456789abcdef";
+    static EVP_MD *sha256;
     unsigned char raw[32];
     unsigned len;
-    if (EVP_Digest(answer->material, answer->material_len, raw, &len, EVP_sha256(), NULL) != 1)
+    if (!sha256)
+        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (EVP_Digest(answer->material, answer->material_len, raw, &len, sha256, NULL) != 1)
         die("SHA-256 failed");
-    for (unsigned i = 0; i < 32; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", raw[i]);
+    for (unsigned i = 0; i < 32; i++) {
+        out[2 * i] = hex[raw[i] >> 4];
+        out[2 * i + 1] = hex[raw[i] & 15];
+    }
+    out[DIGEST_HEX - 1] = 0;
 }

@@ -1,7 +1,6 @@
 /*
  * The engine of the load generator: one thread, epoll, non-blocking TLS. Each connection has
- * `depth` slots; a slot has one request under way and decides, when the answer is in, what comes
- * next. All requests that become due in one turn leave in one SSL_write.
+ * `depth` slots (load_slot.c). All requests that become due in one turn leave in one SSL_write.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,21 +17,10 @@
 enum {
     ANSWER_MAX = 16 << 20,
     READ_BYTES = 64 * 1024,
-    REASON_GENERAL = 0x100, /* the constant error: nothing is known of the object; try again */
-    REASON_BUSY = 0x3A,     /* Server Limit Exceeded */
-    RETRY_NS = 20000000,
     GRACE_NS = 2000000000, /* for answers under way when the time is over */
 };
 
 enum link { LINK_WAIT, LINK_CONNECT, LINK_TLS, LINK_OPEN };
-
-struct slot {
-    enum step step;
-    bool under_way;
-    size_t key; /* index of load_keys */
-    uint64_t sent_at, not_before;
-    char uid[UID_BYTES], digest[DIGEST_HEX], name[64], correlation[CORRELATION_BYTES];
-};
 
 struct link_state {
     enum link state;
@@ -45,180 +33,17 @@ struct link_state {
     struct slot *slots;
     unsigned *order, order_at, order_count; /* slots in the order of their requests */
     unsigned asked;                         /* requests on this connection */
-    uint64_t retry_at;
+    bool ticket;                            /* the server gave a session to resume */
+    uint64_t opened_at, retry_at;
     unsigned failures;
 };
-
-struct load_result load_result;
-struct known *load_keys;
-size_t load_key_count;
 
 static SSL_CTX *tls;
 static int poller;
 static struct link_state *links;
-static struct arena arena;
-static uint64_t begun, ends, measured_from, issued, serial;
-static bool stopping, any_delayed;
+static uint64_t ends;
 
 static void link_pump(struct link_state *l);
-
-/* ---- what a slot does ----------------------------------------------------------------------- */
-
-static enum step first_step(void)
-{
-    switch (load_options.mode) {
-    case LOAD_GET:
-    case LOAD_CHECK:
-        return STEP_GET;
-    case LOAD_LOCATE:
-        return STEP_LOCATE;
-    case LOAD_QUERY:
-        return STEP_QUERY;
-    case LOAD_CANNED:
-        return STEP_CANNED;
-    default:
-        return STEP_CREATE;
-    }
-}
-
-static void slot_begin(struct slot *s)
-{
-    s->step = first_step();
-    s->digest[0] = s->uid[0] = s->name[0] = 0;
-}
-
-/* Fills in what the request needs. False: nothing is left to ask. */
-static bool slot_prepare(struct slot *s)
-{
-    bool new_key = s->step == first_step();
-    if (load_options.count && new_key && issued >= load_options.count)
-        return false;
-    if (load_options.mode == LOAD_CHECK && issued >= load_key_count)
-        return false;
-    serial++;
-    snprintf(s->correlation, sizeof s->correlation, "%s-%llu", load_options.name,
-             (unsigned long long)serial);
-    if (!new_key)
-        return true;
-    if (s->step == STEP_GET || s->step == STEP_LOCATE) {
-        s->key = issued % load_key_count;
-        snprintf(s->uid, sizeof s->uid, "%s", load_keys[s->key].uid);
-        snprintf(s->name, sizeof s->name, "%s-key-%zu", load_options.name, s->key);
-    } else if (load_options.mode == LOAD_LIFE) {
-        snprintf(s->name, sizeof s->name, "%s-life-%llu", load_options.name,
-                 (unsigned long long)serial);
-    }
-    issued++;
-    return true;
-}
-
-/* The key as it was when first seen; a key that changes is the worst of errors. */
-static void check_material(const struct load_answer *a, const char *uid, char known[DIGEST_HEX])
-{
-    char digest[DIGEST_HEX];
-    if (a->material_len != KEY_BITS / 8) {
-        load_wrong("%s: a key of %zu bytes instead of %d", uid, a->material_len, KEY_BITS / 8);
-        return;
-    }
-    load_digest(a, digest);
-    if (known[0] && strcmp(known, digest) != 0)
-        load_wrong("%s: another key than before", uid);
-    snprintf(known, DIGEST_HEX, "%s", digest);
-}
-
-static bool must_fail(const struct slot *s)
-{
-    return s->step == STEP_GET_DESTROYED ||
-           (load_options.mode == LOAD_CHECK && load_keys[s->key].destroyed);
-}
-
-static bool may_fail(const struct slot *s)
-{
-    return load_options.mode == LOAD_CHECK && load_keys[s->key].maybe_destroyed;
-}
-
-static void slot_success(struct slot *s, const struct load_answer *a)
-{
-    char none[DIGEST_HEX] = "";
-    if (s->step == STEP_CREATE) {
-        snprintf(s->uid, sizeof s->uid, "%s", a->uid);
-        if (!a->uid[0] || !seen_add(a->uid))
-            load_wrong("Create answered with identifier '%s', which is empty or not new", a->uid);
-    } else if (s->step == STEP_LOCATE) {
-        if (a->uid_count != 1 || strcmp(a->uid, s->uid) != 0)
-            load_wrong("Locate of %s found %u, the first is '%s'", s->name, a->uid_count, a->uid);
-    } else if (s->step != STEP_QUERY && strcmp(a->uid, s->uid) != 0) {
-        load_wrong("%s of %s answered for '%s'", step_operation(s->step), s->uid, a->uid);
-    }
-    if (s->step == STEP_GET || s->step == STEP_GET_ACTIVE) {
-        bool shared = load_options.mode == LOAD_GET || load_options.mode == LOAD_CHECK;
-        check_material(a, s->uid, shared ? load_keys[s->key].digest : s->digest);
-    }
-    bool fact = s->step == STEP_GET || s->step == STEP_GET_ACTIVE;
-    facts_line('A', s->step, s->uid, fact ? s->digest : none, s->name, s->correlation);
-    if (load_options.mode == LOAD_LIFE)
-        s->step++;
-    else
-        slot_begin(s);
-}
-
-static void slot_answer(struct slot *s, struct bytes message)
-{
-    struct load_answer a;
-    uint64_t now = now_ns();
-    s->under_way = false;
-    s->not_before = 0;
-    if (s->sent_at >= measured_from && !stopping) {
-        hist_add(&load_result.hist, now - s->sent_at);
-        load_result.answer_bytes += message.len;
-    }
-    load_result.answers++;
-    if (load_options.mode == LOAD_CANNED) {
-        if (message.len != load_options.answer_bytes)
-            load_wrong("an answer of %zu bytes", message.len);
-        return;
-    }
-    rc_t rc = load_answer_read(&arena, message, &a);
-    arena_reset(&arena);
-    if (rc != RC_OK) {
-        load_wrong("an answer that cannot be read: %s", rc_name(rc));
-        slot_begin(s);
-        return;
-    }
-    bool failed = a.status != 0;
-    if (failed && (a.reason == REASON_GENERAL || a.reason == REASON_BUSY)) {
-        load_result.refused++; /* the server says: not now. The same again, a little later */
-        if (!load_result.first_problem[0])
-            snprintf(load_result.first_problem, sizeof load_result.first_problem, "refused: %s",
-                     a.message);
-        s->not_before = now + RETRY_NS;
-        any_delayed = true;
-    } else if (failed && (must_fail(s) || may_fail(s))) {
-        slot_begin(s);
-    } else if (failed) {
-        load_wrong("%s of '%s' failed: reason 0x%x, %s", step_operation(s->step), s->uid, a.reason,
-                   a.message);
-        slot_begin(s);
-    } else if (must_fail(s)) {
-        load_wrong("Get of %s succeeded after Destroy had been answered", s->uid);
-        slot_begin(s);
-    } else {
-        slot_success(s, &a);
-    }
-}
-
-/* The connection ended with this request under way: nobody knows, and nobody may guess. */
-static void slot_unknown(struct slot *s)
-{
-    s->under_way = false;
-    load_result.unknown++;
-    facts_line('U', s->step, s->uid, s->digest, s->name, s->correlation);
-    if (load_options.mode == LOAD_CHECK)
-        return; /* asks the same again */
-    if (load_options.mode == LOAD_GET || load_options.mode == LOAD_LOCATE)
-        issued -= issued > 0;
-    slot_begin(s);
-}
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -276,7 +101,7 @@ static void link_failed(struct link_state *l, const char *where)
         snprintf(load_result.first_problem, sizeof load_result.first_problem, "%s: %s", where,
                  strerror(errno));
     link_leave(l);
-    if (!load_options.keep_going && !stopping)
+    if (!load_options.keep_going && !load_stopping)
         die("%s failed: %s", where, load_result.first_problem);
     l->failures = was_open ? 0 : l->failures + 1;
     l->retry_at = now_ns() + (l->failures > 6 ? 500000000u : 10000000u << l->failures);
@@ -284,6 +109,11 @@ static void link_failed(struct link_state *l, const char *where)
 
 static void link_open(struct link_state *l)
 {
+    if (load_options.mode == LOAD_HANDSHAKE && load_options.count && load_issued >= load_options.count)
+        return;
+    load_issued += load_options.mode == LOAD_HANDSHAKE;
+    l->ticket = false;
+    l->opened_at = now_ns();
     l->fd = load_connect(true);
     l->state = LINK_CONNECT;
     if (l->fd < 0) {
@@ -295,6 +125,7 @@ static void link_open(struct link_state *l)
         die("out of memory");
     if (l->session)
         SSL_set_session(l->ssl, l->session);
+    SSL_set_app_data(l->ssl, l);
     SSL_set_connect_state(l->ssl);
     link_want(l, EPOLLOUT);
 }
@@ -319,6 +150,27 @@ static void link_handshake(struct link_state *l)
         link_want(l, EPOLLOUT);
     else
         link_failed(l, "TLS handshake");
+}
+
+/* A session to resume is what a TLS 1.3 server sends once it has let the client in. */
+static int on_ticket(SSL *ssl, SSL_SESSION *session)
+{
+    struct link_state *l = SSL_get_app_data(ssl);
+    (void)session;
+    l->ticket = true;
+    return 0; /* not kept: link_close() takes what it resumes */
+}
+
+/* Mode handshake: one is complete, on to the next. */
+static void link_shaken(struct link_state *l)
+{
+    load_result.answers++;
+    if (l->opened_at >= load_measured_from && !load_stopping)
+        hist_add(&load_result.hist, now_ns() - l->opened_at);
+    link_close(l);
+    l->retry_at = 0;
+    if (!load_stopping)
+        link_open(l);
 }
 
 static void link_write(struct link_state *l)
@@ -346,6 +198,8 @@ static void link_write(struct link_state *l)
 static void link_pump(struct link_state *l)
 {
     uint64_t now = now_ns();
+    if (load_options.mode == LOAD_HANDSHAKE || (load_options.hold && l->asked))
+        return;
     if (load_options.per_connection && l->asked >= load_options.per_connection) {
         if (!l->order_count) {
             link_close(l);
@@ -353,7 +207,7 @@ static void link_pump(struct link_state *l)
         }
         return;
     }
-    for (unsigned i = 0; i < load_options.depth && !stopping; i++) {
+    for (unsigned i = 0; i < load_options.depth && !load_stopping; i++) {
         struct slot *s = &l->slots[i];
         if (s->under_way || (s->not_before && s->not_before > now))
             continue;
@@ -422,7 +276,10 @@ static void link_read(struct link_state *l)
         if (!SSL_has_pending(l->ssl))
             break;
     }
-    link_pump(l);
+    if (load_options.mode == LOAD_HANDSHAKE && l->ticket)
+        link_shaken(l);
+    else
+        link_pump(l);
 }
 
 static void link_event(struct link_state *l, uint32_t events)
@@ -450,8 +307,12 @@ static unsigned under_way(void)
 static bool all_asked(void)
 {
     if (load_options.mode == LOAD_CHECK)
-        return issued >= load_key_count;
-    return load_options.count && issued >= load_options.count && load_options.mode != LOAD_LIFE;
+        return load_issued >= load_key_count;
+    if (load_options.hold)
+        return load_result.answers >= load_options.connections;
+    if (load_options.mode == LOAD_HANDSHAKE)
+        return load_options.count && load_result.answers >= load_options.count;
+    return load_options.count && load_issued >= load_options.count && load_options.mode != LOAD_LIFE;
 }
 
 static bool slots_idle(void)
@@ -468,9 +329,9 @@ static void links_look_after(void)
     uint64_t now = now_ns();
     for (unsigned i = 0; i < load_options.connections; i++) {
         struct link_state *l = &links[i];
-        if (l->state == LINK_WAIT && now >= l->retry_at && !stopping)
+        if (l->state == LINK_WAIT && now >= l->retry_at && !load_stopping)
             link_open(l);
-        else if (l->state == LINK_OPEN && any_delayed)
+        else if (l->state == LINK_OPEN && load_delayed)
             link_pump(l);
     }
 }
@@ -499,6 +360,16 @@ static void links_make(void)
         die("out of memory");
 }
 
+/* --hold: says so, and keeps all connections open and silent until standard input ends. */
+static void hold(void)
+{
+    char byte;
+    printf("held %u\n", load_options.connections);
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+}
+
 static void turn(int wait_ms)
 {
     struct epoll_event events[256];
@@ -512,16 +383,16 @@ void load_run(SSL_CTX *ctx)
     double cpu = 0;
     bool measuring = false;
     tls = ctx;
-    arena = ARENA_OF(64u << 20);
+    if (load_options.mode == LOAD_HANDSHAKE)
+        SSL_CTX_sess_set_new_cb(tls, on_ticket);
     poller = epoll_create1(EPOLL_CLOEXEC);
     links_make();
-    begun = now_ns();
     uint64_t length = (uint64_t)(load_options.seconds * 1e9);
-    measured_from = begun + (load_options.warm ? 500000000u : 0);
-    ends = load_options.seconds > 0 ? measured_from + length : UINT64_MAX;
+    load_measured_from = now_ns() + (load_options.warm ? 500000000u : 0);
+    ends = load_options.seconds > 0 ? load_measured_from + length : UINT64_MAX;
     for (;;) {
         uint64_t now = now_ns();
-        if (!measuring && now >= measured_from) {
+        if (!measuring && now >= load_measured_from) {
             measuring = true;
             cpu = cpu_now();
         }
@@ -531,9 +402,11 @@ void load_run(SSL_CTX *ctx)
         turn(10);
     }
     uint64_t stop = now_ns();
-    load_result.seconds = (double)(stop - measured_from) / 1e9;
+    if (load_options.hold)
+        hold();
+    load_result.seconds = (double)(stop - load_measured_from) / 1e9;
     load_result.cpu_seconds = cpu_now() - cpu;
-    stopping = true;
+    load_stopping = true;
     while (under_way() && now_ns() < stop + GRACE_NS)
         turn(10);
     for (unsigned i = 0; i < load_options.connections; i++) {
@@ -545,6 +418,6 @@ void load_run(SSL_CTX *ctx)
         free(links[i].order);
     }
     free(links);
-    arena_free(&arena);
+    slots_free();
     close(poller);
 }
