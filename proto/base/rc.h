@@ -13,18 +13,21 @@
 #define RC_TABLE(X)                                                                               \
     X(RC_OK,                  "done",                                                   0x00)     \
     /* what the client sent */                                                                    \
-    X(RC_SHORT_INPUT,         "an item runs past the end of the message",               0x04)     \
-    X(RC_BAD_TAG,             "a tag is not one of KMIP or not allowed here",           0x04)     \
+    X(RC_SHORT_INPUT,         "an item runs past the end of the message",               0x26)     \
+    X(RC_BAD_TAG,             "a tag is not one of KMIP",                               0x26)     \
+    X(RC_BAD_ITEM_TYPE,       "an item has a type that is not one of KMIP",             0x26)     \
+    X(RC_BAD_LENGTH,          "an item has an impossible length",                       0x26)     \
+    X(RC_BAD_PADDING,         "padding is not zero",                                    0x26)     \
+    X(RC_BAD_BOOLEAN,         "a Boolean is neither true nor false",                    0x26)     \
+    X(RC_BAD_UTF8,            "a text is not valid UTF-8",                              0x26)     \
     X(RC_BAD_TYPE,            "an item has the wrong type",                             0x04)     \
-    X(RC_BAD_LENGTH,          "an item has an impossible length",                       0x04)     \
-    X(RC_BAD_PADDING,         "padding is not zero",                                    0x04)     \
     X(RC_BAD_VALUE,           "a value is not defined by this protocol version",        0x3B)     \
-    X(RC_BAD_UTF8,            "a text is not valid UTF-8",                              0x04)     \
+    X(RC_UNKNOWN_TAG,         "a field is not defined by this protocol version",        0x3D)     \
     X(RC_BAD_ORDER,           "fields are missing, repeated or out of order",           0x04)     \
     X(RC_BAD_MESSAGE,         "the message is not a valid request",                     0x04)     \
-    X(RC_TOO_DEEP,            "structures are nested too deeply",                       0x04)     \
-    X(RC_TOO_MANY,            "there are too many items",                               0x04)     \
-    X(RC_TOO_LARGE,           "the message is larger than the server takes",            0x04)     \
+    X(RC_TOO_DEEP,            "structures are nested too deeply",                       0x3A)     \
+    X(RC_TOO_MANY,            "there are too many items",                               0x3A)     \
+    X(RC_TOO_LARGE,           "the message is larger than the server takes",            0x3A)     \
     X(RC_BAD_VERSION,         "this protocol version is not supported",                 0x3F)     \
     X(RC_MISSING_DATA,        "a required field is missing",                            0x06)     \
     X(RC_INVALID_FIELD,       "a field is not valid in this request",                   0x07)     \
@@ -34,7 +37,7 @@
     X(RC_RESPONSE_TOO_LARGE,  "the response is larger than the request allows",         0x02)     \
     X(RC_ATTR_READ_ONLY,      "this attribute is read-only",                            0x22)     \
     X(RC_ATTR_NOT_FOUND,      "there is no such attribute",                             0x21)     \
-    X(RC_ATTR_UNSUPPORTED,    "this attribute is not supported",                        0x1F)     \
+    X(RC_ATTR_UNSUPPORTED,    "this protocol version has no such attribute",            0x2C)     \
     X(RC_ATTR_SINGLE,         "this attribute can have one instance only",              0x23)     \
     X(RC_ATTR_VALUE,          "an attribute has a value that is not possible",          0x2D)     \
     X(RC_ATTR_INVALID,        "this attribute does not go with this object",            0x2C)     \
@@ -45,6 +48,7 @@
     X(RC_ATTR_NOT_HERE,       "objects of this type do not have this attribute",        0x2C)     \
     X(RC_ATTR_FULL,           "the object has as many attributes as it may",            0x3A)     \
     X(RC_NAME_USED,           "another object has this name",                           0x35)     \
+    X(RC_NAME_LENGTH,         "the name is longer than the server takes",               0x3A)     \
     X(RC_NAME_TAKEN,          "the name is in use",                                     0x35)     \
     X(RC_KEY_FORMAT,          "this key format is not supported",                       0x10)     \
     X(RC_KEY_COMPRESSION,     "this key compression is not supported",                  0x11)     \

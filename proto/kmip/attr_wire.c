@@ -35,7 +35,8 @@ static rc_t value_check(const struct kmip_attr_info *info, const struct node *n,
     if (n->type == TTLV_ENUMERATION)
         return kmip_value_ok(info->tag, n->enumeration, version) ? RC_OK : RC_BAD_VALUE;
     if (n->type == TTLV_INTEGER && kmip_is_mask(info->tag))
-        return ((uint32_t)n->integer & ~kmip_mask_known(info->tag, version)) ? RC_BAD_VALUE : RC_OK;
+        return ((uint32_t)n->integer & ~kmip_mask_known(info->tag, version)) ? RC_ATTR_VALUE
+                                                                             : RC_OK;
     if (n->type != TTLV_STRUCTURE)
         return RC_OK;
     struct kmip_context cx = {NULL, version, NULL, partial}; /* checking takes no memory */
@@ -48,7 +49,7 @@ static rc_t attribute_check(const struct kmip_attribute *attr, uint16_t version,
         return RC_BAD_ORDER;
     if (attr->tag == KMIP_TAG_ATTRIBUTE) {
         if (!vendor_ok(attr->vendor) || attr->name.len == 0)
-            return RC_BAD_VALUE;
+            return RC_INVALID_FIELD;
         return kmip_node_types(attr->value, version);
     }
     if (!kmip_attr_known(attr->tag, version))
@@ -68,7 +69,7 @@ static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *att
                  const struct node *value, struct kmip_attributes *out)
 {
     if (out->count >= limits_of(cx)->attributes)
-        return RC_TOO_MANY;
+        return RC_ATTR_FULL;
     struct node *own = ARENA_NEW(cx->arena, struct node);
     if (!own)
         return RC_NO_MEMORY;
@@ -81,7 +82,7 @@ static rc_t take(const struct kmip_context *cx, const struct kmip_attribute *att
     const struct node *name =
         item.tag == KMIP_TAG_NAME ? node_child(own, KMIP_TAG_NAME_VALUE) : NULL;
     if (name && name->bytes.len > limits_of(cx)->name)
-        return RC_TOO_LARGE;
+        return RC_NAME_LENGTH;
     return kmip_attributes_add_item(cx->arena, out, &item);
 }
 
@@ -92,7 +93,7 @@ rc_t attr_read_1x(const struct kmip_context *cx, const struct node *in, struct k
     struct kmip_attribute attr = {.index = -1};
     const struct node *n = in->first;
     if (!n || n->tag != KMIP_TAG_ATTRIBUTE_NAME)
-        return RC_BAD_ORDER;
+        return kmip_misplaced(n, cx->version);
     if (n->type != TTLV_TEXT_STRING)
         return RC_BAD_TYPE;
     if (custom_name(n->bytes, &attr.vendor, &attr.name))
@@ -108,8 +109,10 @@ rc_t attr_read_1x(const struct kmip_context *cx, const struct node *in, struct k
         attr.index = n->integer;
         n = n->next;
     }
-    if (!n || n->tag != KMIP_TAG_ATTRIBUTE_VALUE || n->next)
-        return RC_BAD_ORDER;
+    if (!n || n->tag != KMIP_TAG_ATTRIBUTE_VALUE)
+        return kmip_misplaced(n, cx->version);
+    if (n->next)
+        return kmip_misplaced(n->next, cx->version);
     return attr.tag == 0 ? RC_ATTR_UNSUPPORTED : take(cx, &attr, n, out);
 }
 
@@ -127,7 +130,7 @@ rc_t attr_read_template(const struct kmip_context *cx, const struct node *in,
     }
     for (; n && n->tag == KMIP_TAG_ATTRIBUTE; n = n->next)
         TRY(attr_read_1x(cx, n, out));
-    return n ? RC_BAD_ORDER : RC_OK;
+    return n ? kmip_misplaced(n, cx->version) : RC_OK;
 }
 
 /* Vendor Identification, Attribute Name: what a vendor attribute and a reference to one begin with.
@@ -144,7 +147,7 @@ static rc_t read_vendor(const struct node *in, struct bytes *vendor, struct byte
     *vendor = v->bytes;
     *name = n->bytes;
     *rest = n->next;
-    return vendor_ok(v->bytes) && n->bytes.len > 0 ? RC_OK : RC_BAD_VALUE;
+    return vendor_ok(v->bytes) && n->bytes.len > 0 ? RC_OK : RC_INVALID_FIELD;
 }
 
 rc_t attr_read_set(const struct kmip_context *cx, const struct node *in,
@@ -201,6 +204,12 @@ rc_t attr_read_ref(const struct kmip_context *cx, const struct node *in, struct 
 
 /* ---- writing ---- */
 
+/* Whether a value fails the check for something that could be left out of it. */
+static bool is_part(rc_t rc)
+{
+    return rc == RC_BAD_VALUE || rc == RC_ATTR_VALUE || rc == RC_BAD_ORDER || rc == RC_UNKNOWN_TAG;
+}
+
 /* The value under `tag` as the version may see it; RC_BAD_VALUE if it may not. */
 static rc_t write_value(struct buf *out, const struct kmip_context *cx, uint32_t tag,
                         const struct kmip_attribute *attr)
@@ -210,7 +219,7 @@ static rc_t write_value(struct buf *out, const struct kmip_context *cx, uint32_t
     rc_t rc = attribute_check(attr, version, cx->partial);
     if (rc == RC_OK)
         return ttlv_write_node(out, tag, n);
-    if (rc != RC_BAD_VALUE && rc != RC_BAD_ORDER)
+    if (!is_part(rc))
         return RC_BAD_VALUE;
     const struct kmip_attr_info *info = kmip_attr_info(attr->tag);
     if (!info || !n)

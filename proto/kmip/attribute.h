@@ -117,7 +117,8 @@ const struct kmip_attribute *kmip_attributes_find_vendor(const struct kmip_attri
 
 /*
  * One value against the table and the version: right type, defined enumeration value or bits, a
- * structure with the right fields. RC_BAD_TYPE, RC_BAD_VALUE, RC_BAD_ORDER, RC_ATTR_UNSUPPORTED.
+ * structure with the right fields. RC_BAD_TYPE, RC_BAD_VALUE, RC_ATTR_VALUE (bits of a mask),
+ * RC_BAD_ORDER, RC_UNKNOWN_TAG, RC_INVALID_FIELD (vendor), RC_ATTR_UNSUPPORTED.
  */
 rc_t kmip_attribute_check(const struct kmip_attribute *attr, uint16_t version);
 /* The list as it may be shown to `version`: attributes, enumeration values, mask bits and structure

@@ -94,17 +94,21 @@ static rc_t read_payload(const struct kmip_context *cx, uint32_t operation, int 
     return rc;
 }
 
+/* An item that cannot be read fails alone, too, with what could be read of it (1.4, 11.1). */
 static rc_t read_request_item(const struct kmip_context *cx, const struct node *n,
                               struct kmip_request *rq)
 {
     struct kmip_request_item *item = &rq->items[rq->count];
     void *read = NULL;
-    TRY(kmip_struct_read(cx, KMIP_S_request_item, n, &read));
+    rc_t rc = kmip_struct_read(cx, KMIP_S_request_item, n, &read);
+    if (!read)
+        return rc;
     *item = *(struct kmip_request_item *)read;
     struct node *payload = item->payload;
     item->payload = NULL;
     rq->payloads[rq->count] = payload;
-    rc_t rc = extensions_check(item->extensions.items, item->extensions.count);
+    if (rc == RC_OK)
+        rc = extensions_check(item->extensions.items, item->extensions.count);
     if (rc == RC_OK)
         rc = read_payload(cx, item->operation, kmip_request_payload(item->operation), payload,
                           &item->payload);

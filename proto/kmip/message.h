@@ -1,7 +1,7 @@
 /*
- * Request and response messages. A damaged header or structure makes the whole message invalid; a
- * payload that does not fit its table makes only its batch item fail, with its own result.
- * KMIP 1.4, 6 and 7; KMIP 2.1, 8 and 9.
+ * Request and response messages. A damaged header or encoding makes the whole message invalid; a
+ * batch item or payload that does not fit its table makes only that item of a request fail, with
+ * its own result. KMIP 1.4, 6 and 7; KMIP 2.1, 8 and 9.
  */
 #ifndef PROTO_KMIP_MESSAGE_H
 #define PROTO_KMIP_MESSAGE_H
@@ -39,8 +39,9 @@ struct kmip_response {
  *   RC_BAD_MESSAGE and others of ttlv_read() and kmip_struct_read(): the message is invalid
  *   RC_BAD_MESSAGE   Batch Count does not agree with the items
  * RC_OK with item_rc[i] != RC_OK: the item fails alone: RC_OP_UNSUPPORTED (operation not in this
- * version) or a result of kmip_struct_read(). RC_CRITICAL_EXTENSION stands at every item: such an
- * extension rejects the entire message, yet each item is answered.
+ * version) or a result of kmip_struct_read(), with as much of the item as could be read.
+ * RC_CRITICAL_EXTENSION stands at every item: such an extension rejects the entire message, yet
+ * each item is answered.
  */
 rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
                        struct kmip_request **out);

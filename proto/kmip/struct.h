@@ -270,9 +270,10 @@ struct kmip_context {
 };
 
 /*
- * Structure node to a new C struct. RC_BAD_ORDER (missing, repeated, out of order), RC_BAD_TYPE,
- * RC_BAD_VALUE (enumeration, bit or attribute value that the version lacks), RC_ATTR_UNSUPPORTED,
- * RC_TOO_MANY, RC_TOO_LARGE, RC_NO_MEMORY.
+ * Structure node to a new C struct. RC_BAD_ORDER (missing, repeated, out of order), RC_UNKNOWN_TAG
+ * (a field that the version does not define), RC_BAD_TYPE, RC_INVALID_FIELD (undefined bits of a
+ * mask), RC_BAD_VALUE (enumeration, bit or attribute value that the version lacks),
+ * RC_ATTR_UNSUPPORTED, RC_TOO_MANY, RC_TOO_LARGE, RC_NO_MEMORY.
  */
 rc_t kmip_struct_read(const struct kmip_context *cx, int id, const struct node *in, void **out);
 /*

@@ -39,6 +39,12 @@ int kmip_object_struct(uint32_t type);
 bool kmip_value_ok(uint32_t tag, uint32_t value, uint16_t version);
 /* No type that the version lacks anywhere in the tree. */
 rc_t kmip_node_types(const struct node *n, uint16_t version);
+/*
+ * Why an item cannot stand where it stands, or why nothing can (n NULL): RC_UNKNOWN_TAG for a field
+ * that the version does not define, RC_BAD_ORDER for a known one that is missing, repeated or out
+ * of order (1.4, 11.1; 2.1, 11.46).
+ */
+rc_t kmip_misplaced(const struct node *n, uint16_t version);
 /* One value of a simple kind by its rules in this version. */
 rc_t kmip_simple_check(uint8_t kind, const struct node *n, uint16_t version);
 /* A structure of simple and nested fields by its table, without making anything of it. */

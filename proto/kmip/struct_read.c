@@ -47,8 +47,13 @@ rc_t kmip_simple_check(uint8_t kind, const struct node *n, uint16_t version)
     if (kind == KMIP_K_ENUM && !kmip_value_ok(n->tag, n->enumeration, version))
         return RC_BAD_VALUE;
     if (kind == KMIP_K_MASK && ((uint32_t)n->integer & ~kmip_mask_known(n->tag, version)) != 0)
-        return RC_BAD_VALUE;
+        return RC_INVALID_FIELD;
     return RC_OK;
+}
+
+rc_t kmip_misplaced(const struct node *n, uint16_t version)
+{
+    return n && !kmip_tag_known(n->tag, version) ? RC_UNKNOWN_TAG : RC_BAD_ORDER;
 }
 
 static int64_t number_of(const struct node *n)
@@ -128,7 +133,7 @@ static rc_t read_key_value(const struct kmip_context *cx, const struct node *n, 
         TRY(attr_read_set(cx, c, &kv->attributes));
         c = c->next;
     }
-    return c ? RC_BAD_ORDER : RC_OK;
+    return c ? kmip_misplaced(c, cx->version) : RC_OK;
 }
 
 static rc_t read_reference(const struct node *n, struct bytes *plain, uint8_t *type,
@@ -222,7 +227,7 @@ static rc_t read_refs(const struct kmip_context *cx, const struct kmip_field *f,
             break;
     }
     if (count == 0)
-        return f->how == KMIP_ONE || f->how == KMIP_SOME ? RC_BAD_ORDER : RC_OK;
+        return f->how == KMIP_ONE || f->how == KMIP_SOME ? kmip_misplaced(*at, cx->version) : RC_OK;
     if (count > limits_of(cx)->attributes)
         return RC_TOO_MANY;
     refs->items = ARENA_ARRAY(cx->arena, count, struct kmip_attr_ref);
@@ -258,7 +263,7 @@ static rc_t read_many(const struct kmip_context *cx, const struct kmip_field *f,
     for (const struct node *n = *at; n && takes(f, n); n = n->next)
         count++;
     if (count == 0)
-        return f->how == KMIP_SOME ? RC_BAD_ORDER : RC_OK;
+        return f->how == KMIP_SOME ? kmip_misplaced(*at, cx->version) : RC_OK;
     if (f->kind == KMIP_K_ATTRLIST) {
         for (; count > 0; count--, *at = (*at)->next)
             TRY(attr_read_1x(cx, *at, (struct kmip_attributes *)(void *)list));
@@ -282,7 +287,7 @@ static rc_t read_field(const struct kmip_context *cx, const struct kmip_field *f
     if (f->how == KMIP_MANY || f->how == KMIP_SOME)
         return read_many(cx, f, at, base, member);
     if (!*at || !takes(f, *at))
-        return f->how == KMIP_ONE ? RC_BAD_ORDER : RC_OK;
+        return f->how == KMIP_ONE ? kmip_misplaced(*at, cx->version) : RC_OK;
     TRY(read_value(cx, f, *at, base, member));
     *at = (*at)->next;
     return RC_OK;
@@ -297,7 +302,7 @@ static rc_t read_into(const struct kmip_context *cx, const struct kmip_struct *s
     for (size_t i = 0; i < s->count; i++)
         if (field_in(&s->fields[i], cx->version))
             TRY(read_field(cx, &s->fields[i], &at, base));
-    return at ? RC_BAD_ORDER : RC_OK;
+    return at ? kmip_misplaced(at, cx->version) : RC_OK;
 }
 
 rc_t kmip_struct_read(const struct kmip_context *cx, int id, const struct node *in, void **out)
@@ -326,7 +331,7 @@ rc_t kmip_struct_check(const struct kmip_context *cx, int id, const struct node 
             found = true;
         }
         if (!found && !cx->partial && (f->how == KMIP_ONE || f->how == KMIP_SOME))
-            return RC_BAD_ORDER;
+            return kmip_misplaced(n, cx->version);
     }
-    return n ? RC_BAD_ORDER : RC_OK;
+    return n ? kmip_misplaced(n, cx->version) : RC_OK;
 }

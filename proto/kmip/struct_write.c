@@ -304,7 +304,7 @@ rc_t kmip_struct_prune(struct buf *out, uint16_t version, int id, uint32_t tag,
         if (!f)
             continue;
         rc_t rc = kmip_simple_check(f->kind, n, version);
-        if (rc == RC_BAD_VALUE && f->kind == KMIP_K_MASK)
+        if (rc == RC_INVALID_FIELD && f->kind == KMIP_K_MASK)
             TRY(ttlv_write_integer(out, n->tag,
                                    n->integer & (int32_t)kmip_mask_known(n->tag, version)));
         else if (rc == RC_OK)

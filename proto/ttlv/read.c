@@ -98,7 +98,7 @@ static rc_t length_check(const struct reader *r, uint8_t type, uint32_t len)
     case TTLV_BYTE_STRING:
         return RC_OK;
     default:
-        return RC_BAD_TYPE;
+        return RC_BAD_ITEM_TYPE;
     }
 }
 
@@ -152,7 +152,7 @@ static rc_t read_item(struct reader *r, const uint8_t **at, const uint8_t *end, 
         if (p[len + i] != 0)
             return RC_BAD_PADDING;
     if (type == TTLV_BOOLEAN && load_be64(p) > 1)
-        return RC_BAD_VALUE;
+        return RC_BAD_BOOLEAN;
     if (type == TTLV_TEXT_STRING && !utf8_valid(bytes_of(p, len)))
         return RC_BAD_UTF8;
     if (depth > r->limits->depth || depth > DEPTH_CAP)

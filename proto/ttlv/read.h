@@ -40,8 +40,9 @@ rc_t ttlv_frame_check_response(const uint8_t header[TTLV_HEADER_BYTES], size_t m
 
 /*
  * Reads exactly one item that fills `in`. The tree lies in the arena and views `in`, which must
- * live as long. Errors: RC_SHORT_INPUT, RC_BAD_TAG, RC_BAD_TYPE, RC_BAD_LENGTH, RC_BAD_PADDING,
- * RC_BAD_VALUE (boolean), RC_BAD_UTF8, RC_TOO_DEEP, RC_TOO_MANY, RC_TOO_LARGE, RC_NO_MEMORY.
+ * live as long. Errors: RC_SHORT_INPUT, RC_BAD_TAG, RC_BAD_ITEM_TYPE, RC_BAD_LENGTH,
+ * RC_BAD_PADDING, RC_BAD_BOOLEAN, RC_BAD_UTF8: badly encoded, the reason is Codec Error
+ * (KMIP 2.1, 11.46). RC_TOO_DEEP, RC_TOO_MANY, RC_TOO_LARGE: a limit is passed. RC_NO_MEMORY.
  * `limits` NULL means the defaults.
  */
 rc_t ttlv_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,

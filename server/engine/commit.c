@@ -81,6 +81,14 @@ static rc_t events_of(struct engine_request *rq, struct db_unit *unit)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
+/* Whether nothing more is to be read from who sent this: its encoding is wrong, and the next
+ * message might begin anywhere (KMIP 2.1, 11.46, Codec Error). */
+static bool is_last(const struct engine_request *rq)
+{
+    return rq->message_rc != RC_OK &&
+           (!rq->message || rc_reason(rq->message_rc) == KMIP_REASON_CODEC_ERROR);
+}
+
 static void send_answer(struct engine_request *rq)
 {
     AUTO_BUF out = BUF_EMPTY;
@@ -88,7 +96,7 @@ static void send_answer(struct engine_request *rq)
     if (rq->silent || answer_message(rq, count, &out) != RC_OK)
         request_end(rq, NULL, true);
     else
-        request_end(rq, &out, rq->message_rc != RC_OK && !rq->message);
+        request_end(rq, &out, is_last(rq));
 }
 
 void request_constant(struct engine_request *rq)

@@ -216,6 +216,8 @@ static void decode(struct engine_request *rq)
         rq->answer_max = (size_t)h->maximum_response_size.value;
     if (h->batch_error_continuation_option)
         rq->on_error = h->batch_error_continuation_option;
+    if (h->maximum_response_size.set && h->maximum_response_size.value < 0)
+        rq->refusal = RC_INVALID_FIELD;
     /* Everything is done at once: fine for who can wait (1.x True, 2.x Optional), not for who must.
      */
     if (h->asynchronous_indicator == KMIP_ASYNCHRONOUS_INDICATOR_MANDATORY)

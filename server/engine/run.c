@@ -373,7 +373,7 @@ static rc_t open_item(struct engine_request *rq)
     rq->load = (struct db_load){0};
     rq->op = op_find(asked->operation, rq->version);
     TRY(rq->refusal);
-    if (!rq->op || !op_offered(rq->op, rq->version, &rq->engine->server))
+    if (asked->operation && (!rq->op || !op_offered(rq->op, rq->version, &rq->engine->server)))
         return RC_OP_UNSUPPORTED;
     TRY(rq->message->item_rc[rq->at]);
     if (!asked->payload)

@@ -156,6 +156,44 @@ START_TEST(on_error)
 }
 END_TEST
 
+/* Create, an item without its Operation, Create: the second fails alone, and is audited. */
+START_TEST(unreadable_item)
+{
+    static const uint32_t options[] = {KMIP_BATCH_STOP, KMIP_BATCH_CONTINUE, KMIP_BATCH_UNDO};
+    static const char *const rows[] = {"Success Operation Failed",
+                                       "Success Operation Failed Success",
+                                       "Operation Undone Operation Failed"};
+    struct kmip_request *rq = request_new(V1_4, 3);
+    const char *mark = arena_fmt(&rig.arena, "unreadable-%d-%d", (int)getpid(), _i);
+    rq->header->client_correlation_value = bytes_str(mark);
+    rq->header->batch_error_continuation_option = options[_i];
+    for (size_t i = 0; i < 3; i++)
+        create_aes(rq, i, NULL);
+    AUTO_BUF m = BUF_EMPTY;
+    ck_assert_int_eq(kmip_request_write(&m, rq), RC_OK);
+    size_t seen = 0;
+    for (size_t i = 0; i + 8 <= m.len; i += 8)
+        if (load_be32(m.data + i) == (KMIP_TAG_OPERATION << 8 | TTLV_ENUMERATION) && ++seen == 2)
+            m.data[i + 3] = TTLV_INTEGER;
+    struct sent sent;
+    send_bytes(rig.alice, buf_view(&m), &sent);
+    wait_for(&sent);
+    ck_assert_ptr_nonnull(sent.answer);
+    ck_assert_uint_eq(sent.answer->count, _i == 1 ? 3 : 2);
+    if (options[_i] == KMIP_BATCH_UNDO)
+        expect_item(sent.answer, 0, KMIP_STATUS_OPERATION_UNDONE, 0);
+    else
+        expect_success(sent.answer, 0);
+    expect_failed(sent.answer, 1, KMIP_REASON_INVALID_MESSAGE);
+    ck_assert_uint_eq(sent.answer->items[1].operation, 0);
+    ck_assert_str_eq(sql("SELECT string_agg(result, ' ' ORDER BY position) FROM audit.events WHERE "
+                         "correlation = '%s'",
+                         mark),
+                     rows[_i]);
+    buf_free(&sent.raw);
+}
+END_TEST
+
 START_TEST(audit_of_items)
 {
     struct kmip_request *rq = request_new(V1_4, 4);
@@ -356,6 +394,7 @@ Suite *batch_suite(void)
     tcase_add_loop_test(t, vendor_attributes_come_back, 0, KMIP_VERSION_COUNT);
     tcase_add_test(t, overlay);
     tcase_add_loop_test(t, on_error, 0, 4);
+    tcase_add_loop_test(t, unreadable_item, 0, 3);
     tcase_add_test(t, audit_of_items);
     tcase_add_test(t, audit_of_undone);
     tcase_add_test(t, check_says_no);

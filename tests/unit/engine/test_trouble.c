@@ -14,11 +14,15 @@ static const char *last_row(void)
                rig.alice->client_name);
 }
 
+/* Whether the last message that was sent so also ended the connection. */
+static bool ended_it;
+
 static struct kmip_response *send_raw(struct buf *message)
 {
     struct sent sent;
     send_bytes(rig.alice, buf_view(message), &sent);
     wait_for(&sent);
+    ended_it = sent.closed;
     buf_free(&sent.raw);
     buf_free(message);
     ck_assert_ptr_nonnull(sent.answer);
@@ -36,23 +40,34 @@ static struct buf message_of(struct kmip_request *rq)
 
 START_TEST(damaged)
 {
+    static const struct {
+        uint16_t version;
+        uint32_t reason;
+        const char *row;
+    } cases[] = {
+        {V1_4, KMIP_REASON_INVALID_MESSAGE, "Unknown:Operation Failed:Invalid Message:1.4"},
+        {V2_1, KMIP_REASON_CODEC_ERROR, "Unknown:Operation Failed:Codec Error:2.1"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct kmip_request *rq = request_new(cases[i].version, 1);
+        create_aes(rq, 0, NULL);
+        struct buf m = message_of(rq);
+        m.data[m.len - 1] ^= 1; /* padding */
+        struct kmip_response *r = send_raw(&m);
+        ck_assert_uint_eq(r->version, cases[i].version);
+        expect_failed(r, 0, cases[i].reason);
+        ck_assert(ended_it); /* nobody knows where the next message begins */
+        ck_assert_str_eq(last_row(), cases[i].row);
+    }
+
     struct kmip_request *rq = request_new(V1_4, 1);
     create_aes(rq, 0, NULL);
     struct buf m = message_of(rq);
-    m.data[m.len - 1] ^= 1; /* padding */
-    struct kmip_response *r = send_raw(&m);
-    ck_assert_uint_eq(r->version, V1_4);
-    expect_failed(r, 0, KMIP_REASON_INVALID_MESSAGE);
-    ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.4");
-
-    rq = request_new(V1_4, 1);
-    create_aes(rq, 0, NULL);
-    m = message_of(rq);
     for (size_t i = 0; i + 12 <= m.len; i += 8)
         if (load_be32(m.data + i) >> 8 == KMIP_TAG_BATCH_COUNT)
             m.data[i + 11] = 2;
-    r = send_raw(&m);
-    expect_failed(r, 0, KMIP_REASON_INVALID_MESSAGE);
+    expect_failed(send_raw(&m), 0, KMIP_REASON_INVALID_MESSAGE);
+    ck_assert(!ended_it);
     ck_assert_str_eq(last_row(), "Unknown:Operation Failed:Invalid Message:1.4");
 }
 END_TEST
@@ -128,6 +143,18 @@ START_TEST(critical_extension)
     rq->items[0].extensions.items = &extension;
     rq->items[0].extensions.count = 1;
     expect_success(call(rig.alice, rq), 0);
+}
+END_TEST
+
+START_TEST(negative_response_size)
+{
+    struct kmip_request *rq = request_new(V1_4, 2);
+    rq->header->maximum_response_size = KMIP_NUMBER(-1);
+    create_aes(rq, 0, NULL);
+    create_aes(rq, 1, NULL);
+    struct kmip_response *r = call(rig.alice, rq);
+    for (size_t i = 0; i < 2; i++)
+        expect_failed(r, i, KMIP_REASON_INVALID_FIELD);
 }
 END_TEST
 
@@ -338,6 +365,7 @@ Suite *trouble_suite(void)
     tcase_add_test(t, message_larger_than_its_memory);
     tcase_add_test(t, batch_as_large_as_the_settings_allow);
     tcase_add_test(t, critical_extension);
+    tcase_add_test(t, negative_response_size);
     tcase_add_test(t, versions_not_served);
     tcase_add_test(t, mandatory_asynchronous);
     tcase_add_test(t, correlation_values);

@@ -126,7 +126,7 @@ static const struct {
     {"vendor with a blank",
      "420008 01 00000030 42009D 07 00000003 7820790000000000 "
      "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000",
-     RC_BAD_VALUE},
+     RC_INVALID_FIELD},
     {"vendor is a number",
      "420008 01 00000030 42009D 02 00000004 0000000700000000 "
      "42000A 07 00000001 6100000000000000 42000B 02 00000004 0000000700000000",
@@ -134,8 +134,8 @@ static const struct {
     {"no vendor attribute name",
      "420008 01 00000028 42009D 07 00000001 7800000000000000 "
      "42000A 07 00000000 42000B 02 00000004 0000000700000000",
-     RC_BAD_VALUE},
-    {"usage mask with an unknown bit", "42002C 02 00000004 4000000000000000", RC_BAD_VALUE},
+     RC_INVALID_FIELD},
+    {"usage mask with an unknown bit", "42002C 02 00000004 4000000000000000", RC_ATTR_VALUE},
     {"Name without type", "420053 01 00000010 420055 07 00000001 6100000000000000", RC_BAD_ORDER},
     {"State as text", "42008D 07 00000000", RC_BAD_TYPE},
     {"unique identifier as boolean", "420094 06 00000008 0000000000000001", RC_BAD_TYPE},
@@ -281,13 +281,16 @@ START_TEST(names_and_limits)
     ck_assert_int_eq(attr_read_set(&cx, set, &list), RC_OK);
     node_append(set, node_text(&a, KMIP_TAG_OBJECT_GROUP, n));
     list = (struct kmip_attributes){0};
-    ck_assert_int_eq(attr_read_set(&cx, set, &list), RC_TOO_MANY);
-    list = (struct kmip_attributes){0};
-    kmip_attributes_add_name(&a, &list, bytes_str("four"), 1);
-    set = node_structure(&a, KMIP_TAG_ATTRIBUTES);
-    node_append(set, list.items[0].value);
-    list = (struct kmip_attributes){0};
-    ck_assert_int_eq(attr_read_set(&cx, set, &list), RC_TOO_LARGE);
+    ck_assert_int_eq(attr_read_set(&cx, set, &list), RC_ATTR_FULL);
+    static const char *const names[] = {"tre", "four"};
+    for (int i = 0; i < 2; i++) {
+        list = (struct kmip_attributes){0};
+        kmip_attributes_add_name(&a, &list, bytes_str(names[i]), 1);
+        set = node_structure(&a, KMIP_TAG_ATTRIBUTES);
+        node_append(set, list.items[0].value);
+        list = (struct kmip_attributes){0};
+        ck_assert_int_eq(attr_read_set(&cx, set, &list), i ? RC_NAME_LENGTH : RC_OK);
+    }
 }
 END_TEST
 

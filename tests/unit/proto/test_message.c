@@ -84,23 +84,35 @@ static const struct {
     {"count 1 of 2", HEADER14 ITEM("18") ITEM("18"), RC_BAD_MESSAGE, 0},
     {"count 0 of 0", "420077 01 00000038" PV("01", "04") COUNT("00"), RC_BAD_MESSAGE, 0},
     {"something after the items", HEADER14 ITEM("18") "420008 01 00000000", RC_BAD_MESSAGE, 0},
-    {"item without operation", HEADER14 "42000F 01 00000008" EMPTY, RC_BAD_ORDER, 0},
-    {"item without payload", HEADER14 "42000F 01 00000010" OP("18"), RC_BAD_ORDER, 0},
-    {"payload is a text", HEADER14 "42000F 01 00000018" OP("18") "420079 07 00000000", RC_BAD_TYPE,
-     0},
-    {"item is a text", HEADER14 "42000F 07 00000000", RC_BAD_TYPE, 0},
+    {"unknown field in the header",
+     "420077 01 00000048" PV("01", "04") "42FFF0 02 00000004 0000000100000000" COUNT("01")
+         ITEM("18"),
+     RC_UNKNOWN_TAG, 0},
+    {"field of 1.4 in 1.3",
+     "420077 01 00000048" PV("01", "03") "420105 07 00000001 6100000000000000" COUNT("01")
+         ITEM("18"),
+     RC_UNKNOWN_TAG, 0},
+    {"known field out of place",
+     "420077 01 00000048" PV("01", "04") "420057 05 00000004 0000000200000000" COUNT("01")
+         ITEM("18"),
+     RC_BAD_ORDER, 0},
+    {"item without operation", HEADER14 "42000F 01 00000008" EMPTY, RC_OK, RC_BAD_ORDER},
+    {"item without payload", HEADER14 "42000F 01 00000010" OP("18"), RC_OK, RC_BAD_ORDER},
+    {"payload is a text", HEADER14 "42000F 01 00000018" OP("18") "420079 07 00000000", RC_OK,
+     RC_BAD_TYPE},
+    {"item is a text", HEADER14 "42000F 07 00000000", RC_OK, RC_BAD_TYPE},
     {"unknown operation", HEADER14 ITEM("99"), RC_OK, RC_OP_UNSUPPORTED},
     {"operation of 2.0 in 1.4", HEADER14 ITEM("2D"), RC_OK, RC_OP_UNSUPPORTED},
     {"payload lacks a field", HEADER14 ITEM("18"), RC_OK, RC_BAD_ORDER},
     {"ephemeral in 1.4",
-     HEADER14 "42000F 01 00000028" OP("0A") "420154 06 00000008 0000000000000001" EMPTY,
-     RC_BAD_ORDER, 0},
+     HEADER14 "42000F 01 00000028" OP("0A") "420154 06 00000008 0000000000000001" EMPTY, RC_OK,
+     RC_UNKNOWN_TAG},
     {"extension that is not critical", HEADER14 EXTENDED("0A", "00"), RC_OK, RC_OK},
     {"critical extension", HEADER14 EXTENDED("0A", "01"), RC_OK, RC_CRITICAL_EXTENSION},
     {"extension without its indicator",
      HEADER14 "42000F 01 00000038" OP("0A") EMPTY
      "420051 01 00000018 42009D 07 00000001 6100000000000000 42009C 01 00000000",
-     RC_BAD_ORDER, 0},
+     RC_OK, RC_BAD_ORDER},
     {"Get without fields", HEADER14 ITEM("0A"), RC_OK, RC_OK},
 };
 
@@ -162,6 +174,26 @@ START_TEST(refused_version_is_told)
 }
 END_TEST
 
+/* An item that cannot be read leaves what could be read of it, and the others. */
+START_TEST(an_item_that_cannot_be_read_fails_alone)
+{
+    AUTO_ARENA a = ARENA_OF(1 << 20);
+    struct kmip_request *rq = NULL;
+    struct bytes in =
+        message(&a, "00420078",
+                "420077 01 00000038" PV("01", "04") COUNT("03") ITEM("0A") "42000F 01 00000038" OP(
+                    "0A") "420093 08 00000001 6200000000000000" EMPTY OP("0A") ITEM("0A"));
+    ck_assert_int_eq(kmip_request_read(&a, in, NULL, &rq), RC_OK);
+    ck_assert_uint_eq(rq->count, 3);
+    ck_assert_int_eq(rq->item_rc[0], RC_OK);
+    ck_assert_int_eq(rq->item_rc[1], RC_BAD_ORDER);
+    ck_assert_int_eq(rq->item_rc[2], RC_OK);
+    ck_assert_uint_eq(rq->items[1].operation, KMIP_OP_GET);
+    ck_assert(bytes_is(rq->items[1].unique_id, "b"));
+    ck_assert_ptr_null(rq->items[1].payload);
+}
+END_TEST
+
 START_TEST(one_bad_item_leaves_the_others_whole)
 {
     AUTO_ARENA a = ARENA_OF(1 << 20);
@@ -174,6 +206,8 @@ START_TEST(one_bad_item_leaves_the_others_whole)
     ck_assert_int_eq(rq->item_rc[1], RC_BAD_ORDER);
     ck_assert_int_eq(rq->item_rc[2], RC_OK);
     struct ttlv_limits tight = TTLV_LIMITS_DEFAULT;
+    tight.batch_items = 3;
+    ck_assert_int_eq(kmip_request_read(&a, in, &tight, &rq), RC_OK);
     tight.batch_items = 2;
     ck_assert_int_eq(kmip_request_read(&a, in, &tight, &rq), RC_TOO_MANY);
 }
@@ -299,6 +333,7 @@ TCase *message_tests(void)
     tcase_add_loop_test(tc, all_operations_go_round, 0, KMIP_VERSION_COUNT);
     tcase_add_loop_test(tc, messages_are_taken_as_the_table_says, 0, COUNT_OF(messages));
     tcase_add_test(tc, refused_version_is_told);
+    tcase_add_test(tc, an_item_that_cannot_be_read_fails_alone);
     tcase_add_test(tc, one_bad_item_leaves_the_others_whole);
     tcase_add_test(tc, critical_extension_rejects_the_entire_message);
     tcase_add_test(tc, critical_extension_rejects_a_response);
