@@ -120,8 +120,10 @@ rc_t attrs_name(const struct attrs_limits *limits, const struct node *v, struct 
     const struct node *type = node_child(v, KMIP_TAG_NAME_TYPE);
     if (!value || value->type != TTLV_TEXT_STRING || !type || type->type != TTLV_ENUMERATION)
         return RC_ATTR_VALUE;
-    if (value->bytes.len == 0 || value->bytes.len > limits->name_bytes)
+    if (value->bytes.len == 0)
         return RC_ATTR_VALUE;
+    if (value->bytes.len > limits->name_bytes)
+        return RC_NAME_LENGTH;
     *out = (struct name){value->bytes, type->enumeration, 0};
     return RC_OK;
 }
@@ -217,7 +219,7 @@ rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
     if (given->template_count)
         return RC_FEATURE;
     if (given->count > limits->attributes)
-        return RC_TOO_MANY;
+        return RC_ATTR_FULL;
     for (size_t i = 0; i < given->count; i++) {
         const struct kmip_attribute *at = &given->items[i];
         if (is_house(at))

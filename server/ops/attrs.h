@@ -28,8 +28,8 @@ struct attrs_limits {
  * and initial_date, and NO_DATE and the defaults of attrs_blank(). Attributes with a place of their
  * own go there, all others into *rest. Checks version, type, applicability, single instance, who
  * may set it. Errors: RC_ATTR_UNSUPPORTED, RC_ATTR_READ_ONLY, RC_ATTR_SINGLE, RC_ATTR_VALUE,
- * RC_ATTR_INVALID, RC_NAME_TAKEN (the same name twice), RC_TOO_MANY, RC_STORAGE_UNAVAILABLE,
- * RC_FEATURE (templates by name), RC_NO_MEMORY.
+ * RC_ATTR_INVALID, RC_NAME_TAKEN (the same name twice), RC_NAME_LENGTH, RC_ATTR_FULL,
+ * RC_STORAGE_UNAVAILABLE, RC_FEATURE (templates by name), RC_NO_MEMORY.
  */
 rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
                 const struct attrs_limits *limits, const struct kmip_attributes *given,
@@ -38,7 +38,8 @@ rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
 /* An object without dates, not sensitive, extractable. */
 void attrs_blank(struct object *o);
 
-/* A Name structure as it is stored; its index is 0. RC_ATTR_VALUE: incomplete, empty, too long. */
+/* A Name structure as it is stored; its index is 0. RC_ATTR_VALUE: incomplete, empty;
+ * RC_NAME_LENGTH. */
 rc_t attrs_name(const struct attrs_limits *limits, const struct node *v, struct name *out);
 /* Usage Limits that begin with all of their total left (KMIP 2.1, 4.59). NULL: no memory. */
 struct node *attrs_usage_limits(struct arena *a, const struct node *v);

@@ -86,12 +86,12 @@ static rc_t choose_length(struct control *c)
         return RC_MISSING_DATA;
     const struct symmetric *s = symmetric_find(c->algorithm);
     if (!s)
-        return RC_BAD_CRYPTO_PARAMS;
+        return RC_ATTR_VALUE;
     if (c->length == 0)
         c->length = s->preset;
     if (c->length == 0)
         return RC_MISSING_DATA;
-    return symmetric_bytes(s, c->length) ? RC_OK : RC_BAD_CRYPTO_PARAMS;
+    return symmetric_bytes(s, c->length) ? RC_OK : RC_ATTR_VALUE;
 }
 
 rc_t create_prepare(struct op_item *it)
@@ -147,7 +147,7 @@ static rc_t agree(uint32_t *mine, int64_t given)
     if (given == 0)
         return RC_OK;
     if (given < 0 || given > UINT32_MAX)
-        return RC_BAD_VALUE;
+        return RC_INVALID_FIELD;
     if (*mine && *mine != (uint32_t)given)
         return RC_INVALID_FIELD;
     *mine = (uint32_t)given;
@@ -210,6 +210,8 @@ static rc_t take_inner(struct op_item *it, struct making *m, const struct kmip_a
                        const struct kmip_attributes *inner)
 {
     struct kmip_attributes more = {0};
+    if (outer->count + inner->count > it->limits->attrs.attributes)
+        return RC_ATTR_FULL;
     for (size_t i = 0; i < inner->count; i++) {
         const struct kmip_attribute *at = &inner->items[i];
         if (at->tag == KMIP_TAG_ATTRIBUTE)

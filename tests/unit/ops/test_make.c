@@ -32,12 +32,8 @@ START_TEST(create_lengths)
         int32_t bits;
         rc_t rc;
         uint32_t made;
-    } cases[] = {{128, RC_OK, 128},
-                 {192, RC_OK, 192},
-                 {256, RC_OK, 256},
-                 {0, RC_OK, 256},
-                 {64, RC_BAD_CRYPTO_PARAMS, 0},
-                 {512, RC_BAD_CRYPTO_PARAMS, 0},
+    } cases[] = {{128, RC_OK, 128},       {192, RC_OK, 192},      {256, RC_OK, 256},
+                 {0, RC_OK, 256},         {64, RC_ATTR_VALUE, 0}, {512, RC_ATTR_VALUE, 0},
                  {-128, RC_ATTR_VALUE, 0}};
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -90,12 +86,12 @@ START_TEST(create_algorithms)
                 ck_assert_uint_eq(w.item.calls[0].control.length, s->preset);
             world_close(&w);
             create_of(&w, every_version[v], s->algorithm, (int32_t)s->most + 1);
-            ck_assert_int_eq(world_run(&w), known ? RC_BAD_CRYPTO_PARAMS : RC_BAD_VALUE);
+            ck_assert_int_eq(world_run(&w), known ? RC_ATTR_VALUE : RC_BAD_VALUE);
             world_close(&w);
         }
     struct world w;
     create_of(&w, V2_1, KMIP_ALGORITHM_RSA, 2048);
-    ck_assert_int_eq(world_run(&w), RC_BAD_CRYPTO_PARAMS);
+    ck_assert_int_eq(world_run(&w), RC_ATTR_VALUE);
     world_close(&w);
 }
 END_TEST
@@ -237,7 +233,7 @@ START_TEST(names_and_vendor_attributes_are_kept)
     kmip_attributes_add_text(a, &in->attributes, KMIP_TAG_OBJECT_GROUP, bytes_str("g2"));
     kmip_attributes_add_vendor(a, &in->attributes, bytes_str("x"), bytes_str("Product"),
                                node_text(a, KMIP_TAG_ATTRIBUTE_VALUE, bytes_str("vSphere")));
-    kmip_attributes_add_vendor(a, &in->attributes, bytes_str("y"), bytes_str("Count"),
+    kmip_attributes_add_vendor(a, &in->attributes, bytes_str("x"), bytes_str("Count"),
                                node_integer(a, KMIP_TAG_ATTRIBUTE_VALUE, 7));
     ck_assert_int_eq(world_run(&w), RC_OK);
     ck_assert_uint_eq(w.item.changes[0].object->name_count, 2);
@@ -249,7 +245,7 @@ START_TEST(names_and_vendor_attributes_are_kept)
         kmip_attributes_find_vendor(&list, bytes_str("x"), bytes_str("Product"), 0);
     ck_assert_ptr_nonnull(at);
     ck_assert(bytes_is(at->value->bytes, "vSphere"));
-    at = kmip_attributes_find_vendor(&list, bytes_str("y"), bytes_str("Count"), 0);
+    at = kmip_attributes_find_vendor(&list, bytes_str("x"), bytes_str("Count"), 0);
     ck_assert_ptr_nonnull(at);
     ck_assert_int_eq(at->value->integer, 7);
     world_close(&w);
@@ -263,9 +259,55 @@ START_TEST(names_and_vendor_attributes_are_kept)
 }
 END_TEST
 
+/* Our own vendor is nobody's to set; "y", which KMIP leaves to servers, is kept for clients that use it. */
+START_TEST(vendor_attributes_of_the_server)
+{
+    static const struct {
+        const char *vendor;
+        rc_t rc;
+    } cases[] = {
+        {"x", RC_OK}, {"y", RC_OK}, {"holdfast", RC_ATTR_READ_ONLY}, {"yy", RC_OK}};
+    for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            struct world w;
+            world_open(&w, KMIP_OP_CREATE, every_version[v]);
+            struct kmip_create_request *in = create_aes(&w, 256);
+            kmip_attributes_add_vendor(&w.arena, &in->attributes, bytes_str(cases[i].vendor),
+                                       bytes_str("n"),
+                                       node_boolean(&w.arena, KMIP_TAG_ATTRIBUTE_VALUE, true));
+            ck_assert_int_eq(world_run(&w), cases[i].rc);
+            world_close(&w);
+        }
+}
+END_TEST
+
+/* Each limit of one object, at the limit and one beyond. */
+START_TEST(attributes_and_names_have_limits)
+{
+    static const struct {
+        unsigned attributes, name_bytes;
+        rc_t rc;
+    } cases[] = {{4, 4, RC_OK}, {3, 4, RC_ATTR_FULL}, {4, 3, RC_NAME_LENGTH}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world w;
+        world_open(&w, KMIP_OP_CREATE, V2_1);
+        w.limits.attrs = (struct attrs_limits){cases[i].attributes, cases[i].name_bytes};
+        struct kmip_create_request *in = create_aes(&w, 256); /* three */
+        kmip_attributes_add(&w.arena, &in->attributes, name_node(&w.arena, "four"));
+        ck_assert_int_eq(world_run(&w), cases[i].rc);
+        world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(only_what_is_offered)
 {
     struct world w;
+    world_open(&w, KMIP_OP_CREATE, V2_1);
+    create_aes(&w, 0)->attributes.items[0].value->enumeration = KMIP_ALGORITHM_RSA;
+    ck_assert_int_eq(world_run(&w), RC_ATTR_VALUE);
+    world_close(&w);
+
     world_open(&w, KMIP_OP_CREATE, V2_1);
     create_aes(&w, 256)->object_type = KMIP_OBJECT_SECRET_DATA;
     ck_assert_int_eq(world_run(&w), RC_OBJECT_TYPE);
@@ -405,6 +447,28 @@ START_TEST(register_material)
 }
 END_TEST
 
+/* What stands beside the object and what stands within its Key Value are attributes of one object.
+ */
+START_TEST(register_counts_both_lists)
+{
+    static const struct block good = {
+        KMIP_OBJECT_SYMMETRIC_KEY, KMIP_FORMAT_RAW, KMIP_ALGORITHM_AES, 256, 256, 32, RC_OK, 256};
+    for (unsigned most = 3; most >= 2; most--) {
+        struct world w;
+        world_open(&w, KMIP_OP_REGISTER, V1_4);
+        w.limits.attrs.attributes = most;
+        ask_register(&w, &good); /* one beside, two within */
+        struct kmip_register_request *in = (void *)(uintptr_t)w.item.request;
+        struct kmip_attributes *inner =
+            &in->object->symmetric_key->key_block->key_value->attributes;
+        kmip_attributes_add_text(&w.arena, inner, KMIP_TAG_OBJECT_GROUP, bytes_str("a"));
+        kmip_attributes_add_text(&w.arena, inner, KMIP_TAG_OBJECT_GROUP, bytes_str("b"));
+        ck_assert_int_eq(world_run(&w), most == 3 ? RC_OK : RC_ATTR_FULL);
+        world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(register_refusals)
 {
     static const struct block good = {
@@ -451,10 +515,13 @@ Suite *make_suite(void)
     tcase_add_test(t, attribute_of_a_later_version);
     tcase_add_test(t, dates_decide_the_state);
     tcase_add_test(t, names_and_vendor_attributes_are_kept);
+    tcase_add_test(t, vendor_attributes_of_the_server);
+    tcase_add_test(t, attributes_and_names_have_limits);
     tcase_add_test(t, only_what_is_offered);
     suite_add_tcase(s, t);
     t = tcase_create("register");
     tcase_add_test(t, register_material);
+    tcase_add_test(t, register_counts_both_lists);
     tcase_add_test(t, register_refusals);
     suite_add_tcase(s, t);
     return s;
