@@ -139,7 +139,7 @@ struct net {
     void (*drain_done)(void *arg);
     void *drain_arg;
 
-    int64_t failures_from; /* start of this second of the log of failed handshakes */
+    int64_t failures_from; /* start of this second of the log of failures */
     unsigned failures, failures_silent;
     uint8_t scratch[SCRATCH_BYTES];
 };
@@ -184,5 +184,7 @@ void net_shake(struct net *net, struct conn *c);
 void net_bury(struct net *net, struct conn *c);
 /* A failed handshake: counted, and logged while there are not too many. */
 void net_log_failure(struct net *net, const struct conn *c, const char *reason);
+/* The same for the head of a request that none can have. */
+void net_log_frame(struct net *net, const struct conn *c, rc_t rc);
 
 #endif

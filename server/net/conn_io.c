@@ -125,7 +125,7 @@ static void request_submit(struct conn *c, struct buf *request)
 static void frame_refuse(struct conn *c, const uint8_t *header, rc_t rc)
 {
     struct buf request = BUF_EMPTY;
-    c->net->stats.bad_frames++;
+    net_log_frame(c->net, c, rc);
     if ((rc == RC_BAD_LENGTH || rc == RC_TOO_LARGE) &&
         buf_add(&request, header, TTLV_HEADER_BYTES) == RC_OK)
         request_submit(c, &request);

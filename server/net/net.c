@@ -218,22 +218,36 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-void net_log_failure(struct net *net, const struct conn *c, const char *reason)
+/* Whether one more failure may be told in this second. */
+static bool may_log(struct net *net)
 {
     int64_t now = clock_monotonic_us();
-    net->stats.handshakes_failed++;
     if (now - net->failures_from >= 1000000) {
         if (net->failures_silent)
-            log_info("tls.failed", " more=%u", net->failures_silent);
+            log_info("net.failures", " more=%u", net->failures_silent);
         net->failures_from = now;
         net->failures = net->failures_silent = 0;
     }
-    if (net->failures < net->set.failures_logged) {
+    bool may = net->failures < net->set.failures_logged;
+    if (may)
         net->failures++;
-        log_info("tls.failed", " address=%s reason=\"%s\"", c->address, reason);
-    } else {
+    else
         net->failures_silent++;
-    }
+    return may;
+}
+
+void net_log_failure(struct net *net, const struct conn *c, const char *reason)
+{
+    net->stats.handshakes_failed++;
+    if (may_log(net))
+        log_info("tls.failed", " address=%s reason=\"%s\"", c->address, reason);
+}
+
+void net_log_frame(struct net *net, const struct conn *c, rc_t rc)
+{
+    net->stats.bad_frames++;
+    if (may_log(net))
+        log_info("conn.frame", " address=%s result=%s", c->address, rc_name(rc));
 }
 
 /* ---- recheck -------------------------------------------------------------------------------- */

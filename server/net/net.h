@@ -43,7 +43,7 @@ struct net_settings {
     size_t high_water;     /* bytes under way for one connection before reading stops; 256 kB */
     unsigned accept_batch; /* connections accepted in one turn; default 1: the others get theirs */
     unsigned handshake_batch; /* handshake steps in one turn; default 4 */
-    unsigned failures_logged; /* failed handshakes logged in a second, then a count; default 10 */
+    unsigned failures_logged; /* failed handshakes and frames logged in a second, then a count; 10 */
 };
 
 #define NET_SETTINGS_DEFAULT                                                                       \
