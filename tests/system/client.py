@@ -239,7 +239,8 @@ class Connection:
         raw = socket.create_connection((env["HOLDFAST_HOST"], int(env["HOLDFAST_PORT"])), timeout)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self.tls = context.wrap_socket(raw, server_hostname=env["HOLDFAST_HOST"])
+            # An end without close_notify is an error: who cut it off could have cut off more.
+            self.tls = context.wrap_socket(raw, server_hostname=env["HOLDFAST_HOST"], suppress_ragged_eofs=False)
         except BaseException:
             raw.close()
             raise

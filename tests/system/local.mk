@@ -1,12 +1,18 @@
 # tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
 EXTRA_DIST += \
 	tests/system/client.py \
+	tests/system/hostile.py \
+	tests/system/hostile_message.py \
+	tests/system/hostile_operations.py \
+	tests/system/hostile_tls.py \
+	tests/system/hostile_wire.py \
 	tests/system/support.py \
 	tests/system/tpm.py \
 	tests/system/workload.py \
 	tests/system/test_audit.py \
 	tests/system/test_clock.py \
 	tests/system/test_commands.py \
+	tests/system/test_hostile.py \
 	tests/system/test_kill.py \
 	tests/system/test_offline.py \
 	tests/system/test_outage.py \

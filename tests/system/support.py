@@ -1,5 +1,6 @@
 """A whole Holdfast of the test's own: started by deploy/quickstart from the build under test, with its own
 PostgreSQL, software TPM, CA and port; stopped and removed at the end. Needs root."""
+import contextlib
 import json
 import os
 import re
@@ -193,6 +194,31 @@ class State:
         subprocess.Popen([*self.saved[name], *more], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **(env or {})})
         return wait_for(lambda: self.keeper(name), 10)
+
+    # ---- settings ----
+    def _apply(self, text, restart):
+        with open(self.conf, "w", encoding="utf-8") as f:
+            f.write(text)
+        if restart:
+            return self.stop_one("holdfastd") and self.start_one("holdfastd") and self.wait_serving()
+        # The supervisor tells that it has read the file, and each worker that it has taken it up.
+        told, want = self.log().count("event=config.reload"), 1 + len(self.workers())
+        self.kill("supervisor", signal.SIGHUP)
+        return wait_for(lambda: self.log().count("event=config.reload") >= told + want, 20)
+
+    @contextlib.contextmanager
+    def settings(self, options, restart=False):
+        """The server with other settings while it lasts: {"section.name": value}. restart: with a new start, as some of
+        them need."""
+        with open(self.conf, encoding="utf-8") as f:
+            before = f.read()
+        added = "".join("\n[%s]\n%s = %s\n" % (*name.split("."), value) for name, value in options.items())
+        if not self._apply(before + added, restart):
+            raise RuntimeError("the server did not take up its settings")
+        try:
+            yield
+        finally:
+            self._apply(before, restart)
 
     def status(self):
         return self.json("status")[1]

@@ -1,0 +1,405 @@
+"""Payloads that break a rule, by operation (KMIP 1.4, 4 and 11.2 on; KMIP 2.1, 6.1). A new operation is one more list
+in OPERATIONS; its rows give payload items and the Result Reason of 1.x and, where it differs, of 2.x."""
+from hostile import (AES, APPLICATION_NAMESPACE_NOT_SUPPORTED, ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS,
+                     ILLEGAL_OPERATION, INDEX_OUT_OF_BOUNDS, INVALID_ATTRIBUTE, INVALID_ATTRIBUTE_VALUE, INVALID_FIELD,
+                     INVALID_MESSAGE, INVALID_OBJECT_TYPE, ITEM_NOT_FOUND, KEY_COMPRESSION_TYPE_NOT_SUPPORTED,
+                     KEY_FORMAT_TYPE_NOT_SUPPORTED, KEY_VALUE_NOT_PRESENT, LEAST_DATE, MASK, MISSING_DATA, MOST_INT,
+                     NAME_TYPE_TEXT, NOBODY, NON_UNIQUE_NAME_ATTRIBUTE, OBJECT_DESTROYED, OBJECT_NOT_FOUND,
+                     PERMISSION_DENIED, PROTECTION_STORAGE_UNAVAILABLE, QUERY, SERVED, SERVER_LIMIT_EXCEEDED,
+                     UNKNOWN_ENUMERATION, UNKNOWN_TAG, V10, V14, V20, V21, WRONG_KEY_LIFECYCLE_STATE, Row, T, boolean,
+                     date, enum, group, integer, interval, octets, protocol_version, raw, text)
+
+ONLY_1, ONLY_2 = (V10, V14), (V20, V21)
+SYMMETRIC = enum(T.OBJECT_TYPE, 2)
+
+
+def P(rule, payload, *want, **more):
+    """payload: Say -> its items."""
+    return (rule, payload, want, more)
+
+
+def new(rule, *attributes, want, **more):
+    """A Create that would be right but for these attributes."""
+    return P(rule, lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK, *attributes)], *want, **more)
+
+
+def made_of(rule, *attributes, want, **more):
+    """A Create with these attributes and no others."""
+    return P(rule, lambda s: [SYMMETRIC, s.attributes(*attributes)], *want, **more)
+
+
+def old(rule, attribute, *want):
+    """A Create of 1.x with one Attribute item more."""
+    return P(rule, lambda s: [SYMMETRIC, group(T.TEMPLATE_ATTRIBUTE, s.attribute(AES), s.attribute(BITS),
+                                               s.attribute(MASK),
+                                               attribute)], *want, versions=(V14,))
+
+
+def vendor(*parts):
+    return group(T.ATTRIBUTE, *parts)
+
+
+def groups(first, count):
+    """Attributes that an object may have many of."""
+    return [text(T.OBJECT_GROUP, "g%d" % i) for i in range(first, first + count)]
+
+
+BAD_VALUE = (INVALID_FIELD, INVALID_ATTRIBUTE_VALUE)
+UNKNOWN_VALUE = (INVALID_FIELD, UNKNOWN_ENUMERATION)
+READ_ONLY = (PERMISSION_DENIED, ATTRIBUTE_READ_ONLY)
+X = text(T.ATTRIBUTE_NAME, "x-hostile")
+VALUE = text(T.ATTRIBUTE_VALUE, "v")
+DAY = 86400
+LATER = 4102444800  # 2100
+
+CREATE = [
+    P("Object Type is missing", lambda s: [s.attributes(AES, BITS, MASK)], INVALID_MESSAGE),
+    P("Object Type is not known", lambda s: [enum(T.OBJECT_TYPE, 99), s.attributes(AES, BITS, MASK)], *UNKNOWN_VALUE),
+    P("Object Type that cannot be created", lambda s: [enum(T.OBJECT_TYPE, 8), s.attributes(AES, BITS, MASK)],
+      INVALID_FIELD, INVALID_OBJECT_TYPE),
+    P("Object Type of 2.0 in 1.4 (Certificate Request)", lambda s: [enum(T.OBJECT_TYPE, 10),
+                                                                    s.attributes(AES, BITS, MASK)],
+      INVALID_FIELD, versions=(V14,)),
+    P("Object Type is an Integer", lambda s: [integer(T.OBJECT_TYPE, 2), s.attributes(AES, BITS, MASK)],
+      INVALID_MESSAGE),
+    P("attributes are missing", lambda s: [SYMMETRIC], INVALID_MESSAGE),
+    P("attributes before the Object Type", lambda s: [s.attributes(AES, BITS, MASK), SYMMETRIC], INVALID_MESSAGE),
+    P("attributes twice", lambda s: [SYMMETRIC] + [s.attributes(AES, BITS, MASK)] * 2, INVALID_MESSAGE),
+    P("attributes are a text", lambda s: [SYMMETRIC, text(T.TEMPLATE_ATTRIBUTE if s.version < V20 else T.ATTRIBUTES,
+                                                          "AES")],
+      INVALID_MESSAGE),
+    P("attributes of the other family",
+      lambda s: [SYMMETRIC, group(T.TEMPLATE_ATTRIBUTE if s.version >= V20 else T.ATTRIBUTES)],
+      INVALID_FIELD, UNKNOWN_TAG),
+    P("a tag that KMIP does not have", lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK), integer(T.UNKNOWN, 1)],
+      INVALID_FIELD, UNKNOWN_TAG),
+    P("a tag that belongs elsewhere", lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK), integer(T.MAXIMUM_ITEMS, 1)],
+      INVALID_MESSAGE),
+    made_of("no algorithm", BITS, MASK, want=(MISSING_DATA,)),
+    made_of("algorithm that is not known", enum(T.CRYPTOGRAPHIC_ALGORITHM, 0x7777), BITS, MASK, want=UNKNOWN_VALUE),
+    made_of("algorithm is an Integer", integer(T.CRYPTOGRAPHIC_ALGORITHM, 3), BITS, MASK, want=(INVALID_MESSAGE,)),
+    made_of("algorithm twice", AES, enum(T.CRYPTOGRAPHIC_ALGORITHM, 2), BITS, MASK,
+            want=(ILLEGAL_OPERATION, ATTRIBUTE_SINGLE_VALUED)),
+    made_of("length that AES does not have", AES, integer(T.CRYPTOGRAPHIC_LENGTH, 129), MASK, want=BAD_VALUE),
+    made_of("length is negative", AES, integer(T.CRYPTOGRAPHIC_LENGTH, -128), MASK, want=BAD_VALUE),
+    made_of("length is the largest number", AES, integer(T.CRYPTOGRAPHIC_LENGTH, MOST_INT), MASK, want=BAD_VALUE),
+    made_of("mask with a bit that no version has", AES, BITS, integer(T.CRYPTOGRAPHIC_USAGE_MASK, 1 << 30),
+            want=BAD_VALUE),
+    made_of("mask with its highest bit set", AES, BITS, integer(T.CRYPTOGRAPHIC_USAGE_MASK, -1), want=BAD_VALUE),
+    made_of("mask with a bit of 2.0 in 1.4", AES, BITS, integer(T.CRYPTOGRAPHIC_USAGE_MASK, 1 << 22),
+            want=(INVALID_FIELD,),
+            versions=(V14,)),
+    new("State, which is the server's", enum(T.STATE, 2), want=READ_ONLY),
+    new("Unique Identifier, which is the server's", text(T.UNIQUE_IDENTIFIER, NOBODY), want=READ_ONLY),
+    new("Initial Date, which is the server's", date(T.INITIAL_DATE, 0), want=READ_ONLY),
+    new("Lease Time, which is the server's", interval(T.LEASE_TIME, 1), want=READ_ONLY),
+    new("Activation Date after Deactivation Date", date(T.ACTIVATION_DATE, LATER),
+        date(T.DEACTIVATION_DATE, LATER - DAY), want=BAD_VALUE),
+    new("Process Start Date before Activation Date", date(T.ACTIVATION_DATE, LATER),
+        date(T.PROCESS_START_DATE, LATER - DAY),
+        want=BAD_VALUE),
+    new("Protect Stop Date after Deactivation Date", date(T.DEACTIVATION_DATE, LATER),
+        date(T.PROTECT_STOP_DATE, LATER + DAY),
+        want=BAD_VALUE),
+    new("Activation Date before the beginning of time", date(T.ACTIVATION_DATE, LEAST_DATE), want=BAD_VALUE),
+    new("Activation Date is an Integer", integer(T.ACTIVATION_DATE, 0), want=(INVALID_MESSAGE,)),
+    new("Activation Date is a text", text(T.ACTIVATION_DATE, "2026-01-01"), want=(INVALID_MESSAGE,)),
+    new("Activation Date twice", date(T.ACTIVATION_DATE, LATER), date(T.ACTIVATION_DATE, LATER),
+        want=(ILLEGAL_OPERATION, ATTRIBUTE_SINGLE_VALUED)),
+    new("Name without a type", group(T.NAME, text(T.NAME_VALUE, "hostile")), want=(INVALID_MESSAGE,)),
+    new("Name without a value", group(T.NAME, NAME_TYPE_TEXT), want=(INVALID_MESSAGE,)),
+    new("Name with type before value", group(T.NAME, NAME_TYPE_TEXT, text(T.NAME_VALUE, "hostile")),
+        want=(INVALID_MESSAGE,)),
+    new("Name of a type that is not known", group(T.NAME, text(T.NAME_VALUE, "hostile"), enum(T.NAME_TYPE, 9)),
+        want=UNKNOWN_VALUE),
+    new("Name is a text", text(T.NAME, "hostile"), want=(INVALID_MESSAGE,)),
+    new("Name of no characters", group(T.NAME, text(T.NAME_VALUE, ""), NAME_TYPE_TEXT), want=BAD_VALUE),
+    P("Name of 1,024 bytes", lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK, s.name(s.fresh("n", 1024)))], SERVED),
+    P("Name of 1,025 bytes", lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK, s.name(s.fresh("n", 1025)))],
+      INVALID_FIELD, SERVER_LIMIT_EXCEEDED),
+    P("Name twice the same", lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK, *[s.name(s.fresh("twice"))] * 2)],
+      INVALID_FIELD, NON_UNIQUE_NAME_ATTRIBUTE),
+    P("Name that is in use", lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK, s.name(s.made["name"]))],
+      INVALID_FIELD, NON_UNIQUE_NAME_ATTRIBUTE),
+    new("1,024 attributes", *groups(0, 1021), want=(SERVED,)),
+    new("1,025 attributes", *groups(0, 1022), want=(INDEX_OUT_OF_BOUNDS, SERVER_LIMIT_EXCEEDED)),
+    new("Application Data that the server would have to make",
+        group(T.APPLICATION_SPECIFIC_INFORMATION, text(T.APPLICATION_NAMESPACE, "n")),
+        want=(APPLICATION_NAMESPACE_NOT_SUPPORTED,)),
+    new("Cryptographic Parameters out of order",
+        group(T.CRYPTOGRAPHIC_PARAMETERS, enum(T.PADDING_METHOD, 1), enum(T.BLOCK_CIPHER_MODE, 1)),
+        want=(INVALID_MESSAGE,)),
+    new("Cryptographic Parameters with a mode that is not known",
+        group(T.CRYPTOGRAPHIC_PARAMETERS, enum(T.BLOCK_CIPHER_MODE, 0x777)),
+        want=UNKNOWN_VALUE),
+    new("Cryptographic Parameters with a tag that KMIP does not have",
+        group(T.CRYPTOGRAPHIC_PARAMETERS, enum(T.UNKNOWN, 1)),
+        want=(INVALID_FIELD, UNKNOWN_TAG)),
+    new("Sensitive is an Integer", integer(T.SENSITIVE, 1), want=(INVALID_MESSAGE,)),
+    old("an attribute name that KMIP does not have", group(T.ATTRIBUTE, text(T.ATTRIBUTE_NAME, "Colour"), VALUE),
+        INVALID_FIELD),
+    old("an attribute name in the wrong case", group(T.ATTRIBUTE, text(T.ATTRIBUTE_NAME, "contact information"),
+                                                     VALUE), INVALID_FIELD),
+    old("an attribute name of no characters", group(T.ATTRIBUTE, text(T.ATTRIBUTE_NAME, ""), VALUE), INVALID_FIELD),
+    old("a custom attribute without a name of its own", group(T.ATTRIBUTE, text(T.ATTRIBUTE_NAME, "x-"), VALUE),
+        INVALID_FIELD),
+    old("a custom attribute that only the server makes", group(T.ATTRIBUTE, text(T.ATTRIBUTE_NAME, "y-hostile"),
+                                                               VALUE), PERMISSION_DENIED),
+    old("an attribute name that is an Enumeration", group(T.ATTRIBUTE, enum(T.ATTRIBUTE_NAME, 1), VALUE),
+        INVALID_MESSAGE),
+    old("an attribute without a value", group(T.ATTRIBUTE, X), INVALID_MESSAGE),
+    old("an attribute without a name", group(T.ATTRIBUTE, VALUE), INVALID_MESSAGE),
+    old("an attribute with two values", group(T.ATTRIBUTE, X, VALUE, VALUE), INVALID_MESSAGE),
+    old("an attribute with its value first", group(T.ATTRIBUTE, VALUE, X), INVALID_MESSAGE),
+    old("an Attribute Index that is negative", group(T.ATTRIBUTE, X, integer(T.ATTRIBUTE_INDEX, -1), VALUE),
+        INVALID_FIELD),
+    old("an Attribute Index that is a text", group(T.ATTRIBUTE, X, text(T.ATTRIBUTE_INDEX, "0"), VALUE),
+        INVALID_MESSAGE),
+    old("an attribute that is a text", text(T.ATTRIBUTE, "x-hostile"), INVALID_MESSAGE),
+    old("an attribute of 2.0 by its tag", boolean(T.QUANTUM_SAFE, 0), INVALID_FIELD),
+    old("a Date-Time Extended, which 1.4 does not have", group(T.ATTRIBUTE, X, raw(T.ATTRIBUTE_VALUE, 11, bytes(8))),
+        INVALID_MESSAGE),
+    new("a tag that is no attribute", enum(T.OPERATION, 1), want=(0, INVALID_ATTRIBUTE), versions=ONLY_2),
+    new("a vendor attribute without its vendor", vendor(text(T.ATTRIBUTE_NAME, "n"), VALUE), want=(0, INVALID_MESSAGE),
+        versions=ONLY_2),
+    new("a vendor whose name has a blank", vendor(text(T.VENDOR_IDENTIFICATION, "Acme Inc"),
+                                                  text(T.ATTRIBUTE_NAME, "n"), VALUE),
+        want=(0, INVALID_FIELD), versions=ONLY_2),
+    new("a vendor attribute that only the server makes", vendor(text(T.VENDOR_IDENTIFICATION, "y"),
+                                                                text(T.ATTRIBUTE_NAME, "n"), VALUE),
+        want=(0, ATTRIBUTE_READ_ONLY), versions=ONLY_2),
+    new("a vendor attribute without a value", vendor(text(T.VENDOR_IDENTIFICATION, "Acme"),
+                                                     text(T.ATTRIBUTE_NAME, "n")),
+        want=(0, INVALID_MESSAGE), versions=ONLY_2),
+    P("Protection Storage Masks that nobody offers",
+      lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK), group(T.PROTECTION_STORAGE_MASKS,
+                                                                 integer(T.PROTECTION_STORAGE_MASK, 0x3FFF))],
+      0, PROTECTION_STORAGE_UNAVAILABLE, versions=ONLY_2),
+    P("Protection Storage Masks with a bit that no version has",
+      lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK), group(T.PROTECTION_STORAGE_MASKS,
+                                                                 integer(T.PROTECTION_STORAGE_MASK, 1 << 30))],
+      0, INVALID_FIELD, versions=ONLY_2),
+]
+
+
+def block(*parts):
+    return group(T.SYMMETRIC_KEY, group(T.KEY_BLOCK, *parts))
+
+
+RAW = enum(T.KEY_FORMAT_TYPE, 1)
+KEY_OF = {size: group(T.KEY_VALUE, octets(T.KEY_MATERIAL, bytes(size))) for size in (0, 16, 17)}
+
+
+def registered(rule, *objects, want, attributes=(MASK,), kind=SYMMETRIC, **more):
+    return P(rule, lambda s: [kind, s.attributes(*attributes), *objects], *want, **more)
+
+
+def two_lists(count):
+    """Attributes beside the object, and the rest of them within its Key Value."""
+    def payload(s):
+        inner = groups(600, count - 601)
+        inside = b"".join(s.attribute(a) for a in inner) if s.version < V20 else group(T.ATTRIBUTES, *inner)
+        value = group(T.KEY_VALUE, octets(T.KEY_MATERIAL, bytes(16)), inside)
+        return [SYMMETRIC, s.attributes(MASK, *groups(0, 600)), block(RAW, value, AES, BITS)]
+    return payload
+
+
+SECRET, OPAQUE = enum(T.OBJECT_TYPE, 7), enum(T.OBJECT_TYPE, 8)
+
+REGISTER = [
+    registered("the object is missing", want=(MISSING_DATA, INVALID_MESSAGE), versions=(V10, V21)),
+    registered("the object is missing", want=(INVALID_MESSAGE,), versions=(V14,)),
+    registered("an object of another type than the Object Type", block(RAW, KEY_OF[16], AES, BITS),
+               want=(INVALID_FIELD,), kind=OPAQUE),
+    registered("an Object Type that is not known", block(RAW, KEY_OF[16], AES, BITS), want=UNKNOWN_VALUE,
+               kind=enum(T.OBJECT_TYPE, 99)),
+    registered("two objects", block(RAW, KEY_OF[16], AES, BITS), block(RAW, KEY_OF[16], AES, BITS),
+               want=(INVALID_MESSAGE,)),
+    registered("an object that is a text", text(T.SYMMETRIC_KEY, "key"), want=(INVALID_MESSAGE,)),
+    registered("a key without a Key Block", group(T.SYMMETRIC_KEY), want=(INVALID_MESSAGE,)),
+    registered("a Key Block without a format", block(KEY_OF[16], AES, BITS), want=(INVALID_MESSAGE,)),
+    registered("a Key Block whose format is not known", block(enum(T.KEY_FORMAT_TYPE, 0x777), KEY_OF[16], AES, BITS),
+               want=UNKNOWN_VALUE),
+    registered("a Key Block whose format does not go with it (X.509)",
+               block(enum(T.KEY_FORMAT_TYPE, 5), KEY_OF[16], AES, BITS),
+               want=(KEY_FORMAT_TYPE_NOT_SUPPORTED,)),
+    registered("a Key Block without a Key Value", block(RAW, AES, BITS), want=(KEY_VALUE_NOT_PRESENT,)),
+    registered("a Key Block without a Key Value in 1.0", block(RAW, AES, BITS), want=(INVALID_MESSAGE,),
+               versions=(V10,)),
+    registered("a Key Block out of order", block(RAW, AES, BITS, KEY_OF[16]), want=(INVALID_MESSAGE,)),
+    registered("a compressed key", block(RAW, enum(T.KEY_COMPRESSION_TYPE, 1), KEY_OF[16], AES, BITS),
+               want=(KEY_COMPRESSION_TYPE_NOT_SUPPORTED,)),
+    registered("a key of no bytes", block(RAW, KEY_OF[0], AES), want=(INVALID_FIELD,)),
+    registered("an AES key of 17 bytes", block(RAW, KEY_OF[17], AES), want=(INVALID_FIELD,)),
+    registered("a length that is not that of the bytes", block(RAW, KEY_OF[16], AES,
+                                                               integer(T.CRYPTOGRAPHIC_LENGTH, 256)),
+               want=(INVALID_FIELD,)),
+    registered("a length that is negative", block(RAW, KEY_OF[16], AES, integer(T.CRYPTOGRAPHIC_LENGTH, -128)),
+               want=(INVALID_FIELD,)),
+    registered("an algorithm beside that is not the one within", block(RAW, KEY_OF[16], AES, BITS),
+               want=(INVALID_FIELD,),
+               attributes=(enum(T.CRYPTOGRAPHIC_ALGORITHM, 2), MASK)),
+    registered("no algorithm at all", block(RAW, KEY_OF[16]), want=(MISSING_DATA,)),
+    registered("Key Material that is a text", block(RAW, group(T.KEY_VALUE, text(T.KEY_MATERIAL, "0123456789abcdef")),
+                                                    AES, BITS),
+               want=(INVALID_MESSAGE,)),
+    registered("Key Material that is a structure in a raw key",
+               block(RAW, group(T.KEY_VALUE, group(T.KEY_MATERIAL, octets(T.KEY, bytes(16)))), AES, BITS),
+               want=(INVALID_MESSAGE,)),
+    registered("Key Material that is bytes in a transparent key",
+               block(enum(T.KEY_FORMAT_TYPE, 7), KEY_OF[16], AES, BITS),
+               want=(KEY_FORMAT_TYPE_NOT_SUPPORTED,)),
+    registered("a Key Value without Key Material", block(RAW, group(T.KEY_VALUE), AES, BITS), want=(INVALID_MESSAGE,)),
+    registered("a Secret Data Type that is not known", group(T.SECRET_DATA, enum(T.SECRET_DATA_TYPE, 9),
+                                                             group(T.KEY_BLOCK, RAW, KEY_OF[16])),
+               want=UNKNOWN_VALUE, kind=SECRET),
+    registered("Secret Data without a type", group(T.SECRET_DATA, group(T.KEY_BLOCK, RAW, KEY_OF[16])),
+               want=(INVALID_MESSAGE,), kind=SECRET),
+    registered("an Opaque Data Type that is not an extension",
+               group(T.OPAQUE_OBJECT, enum(T.OPAQUE_DATA_TYPE, 1), octets(T.OPAQUE_DATA_VALUE, b"x")),
+               want=UNKNOWN_VALUE, kind=OPAQUE),
+    registered("an Opaque Object of no bytes",
+               group(T.OPAQUE_OBJECT, enum(T.OPAQUE_DATA_TYPE, 0x80000001), octets(T.OPAQUE_DATA_VALUE, b"")),
+               want=(INVALID_FIELD,), kind=OPAQUE),
+    P("1,024 attributes in two lists", two_lists(1024), SERVED),
+    P("1,025 attributes in two lists", two_lists(1025), INDEX_OUT_OF_BOUNDS, SERVER_LIMIT_EXCEEDED),
+]
+
+MISSING = (ITEM_NOT_FOUND, OBJECT_NOT_FOUND)
+
+
+def identified(*after):
+    """What every operation on one object owes to a wrong identifier."""
+    return [
+        P("an identifier that nobody has", lambda s: [text(T.UNIQUE_IDENTIFIER, NOBODY), *after], *MISSING),
+        P("an identifier of another client's object", lambda s: [s.uid("foreign"), *after], *MISSING),
+        P("an identifier that is no UUID", lambda s: [text(T.UNIQUE_IDENTIFIER, "'; DROP TABLE kmip.object; --"),
+                                                      *after], *MISSING),
+        P("an identifier of no characters", lambda s: [text(T.UNIQUE_IDENTIFIER, ""), *after], *MISSING),
+        P("an identifier of 65,536 bytes", lambda s: [text(T.UNIQUE_IDENTIFIER, "0" * 65536), *after], *MISSING),
+        P("an identifier with something behind it", lambda s: [text(T.UNIQUE_IDENTIFIER, s.made["preactive"] + "0"),
+                                                               *after], *MISSING),
+        P("an identifier that is bytes", lambda s: [octets(T.UNIQUE_IDENTIFIER, bytes(16)), *after], INVALID_MESSAGE),
+        P("an identifier twice", lambda s: [s.own, s.own, *after], INVALID_MESSAGE),
+        P("an identifier that is an Integer in 1.4", lambda s: [integer(T.UNIQUE_IDENTIFIER, 0), *after],
+          INVALID_MESSAGE, versions=(V14,)),
+        P("an identifier by a number beyond the batch", lambda s: [integer(T.UNIQUE_IDENTIFIER, MOST_INT), *after],
+          0, OBJECT_NOT_FOUND, versions=ONLY_2),
+        P("an identifier by an Enumeration that is not known", lambda s: [enum(T.UNIQUE_IDENTIFIER, 0x777), *after],
+          0, UNKNOWN_ENUMERATION, versions=ONLY_2),
+        P("a tag that KMIP does not have", lambda s: [s.own, *after, octets(T.UNKNOWN, b"x")], INVALID_FIELD,
+          UNKNOWN_TAG),
+    ]
+
+
+GET = identified() + [
+    P("a format that is not known", lambda s: [s.own, enum(T.KEY_FORMAT_TYPE, 0x777)], *UNKNOWN_VALUE),
+    P("a format that the key does not have", lambda s: [s.own, enum(T.KEY_FORMAT_TYPE, 5)],
+      KEY_FORMAT_TYPE_NOT_SUPPORTED),
+    P("a format that is an Integer", lambda s: [s.own, integer(T.KEY_FORMAT_TYPE, 1)], INVALID_MESSAGE),
+    P("a format before the identifier", lambda s: [RAW, s.own], INVALID_MESSAGE),
+    P("a compression that the key does not have", lambda s: [s.own, enum(T.KEY_COMPRESSION_TYPE, 1)],
+      KEY_COMPRESSION_TYPE_NOT_SUPPORTED),
+    P("a Key Wrapping Specification of nothing", lambda s: [s.own, group(T.KEY_WRAPPING_SPECIFICATION)],
+      INVALID_MESSAGE),
+    P("a Wrapping Method that is not known", lambda s: [s.own,
+                                                        group(T.KEY_WRAPPING_SPECIFICATION,
+                                                              enum(T.WRAPPING_METHOD, 0x777))],
+      *UNKNOWN_VALUE),
+    P("a destroyed key", lambda s: [s.uid("destroyed")], ILLEGAL_OPERATION, OBJECT_DESTROYED),
+]
+
+GET_ATTRIBUTES = identified() + [
+    P("the same attribute twice", lambda s: [s.own] + [s.reference(T.STATE)] * 2, INVALID_MESSAGE),
+    P("an attribute by a number",
+      lambda s: [s.own, integer(T.ATTRIBUTE_NAME if s.version < V20 else T.ATTRIBUTE_REFERENCE, 1)],
+      INVALID_MESSAGE),
+    P("a reference to a vendor's attribute without its vendor",
+      lambda s: [s.own, group(T.ATTRIBUTE_REFERENCE, text(T.ATTRIBUTE_NAME, "n"))], 0, INVALID_MESSAGE,
+      versions=ONLY_2),
+]
+
+LOCATE = [
+    P("Maximum Items is negative", lambda s: [integer(T.MAXIMUM_ITEMS, -1), s.filters()], INVALID_FIELD),
+    P("Maximum Items is a Boolean", lambda s: [boolean(T.MAXIMUM_ITEMS, 1), s.filters()], INVALID_MESSAGE),
+    P("Maximum Items twice", lambda s: [integer(T.MAXIMUM_ITEMS, 1) * 2, s.filters()], INVALID_MESSAGE),
+    P("Offset Items is negative", lambda s: [integer(T.OFFSET_ITEMS, -1), s.filters()], INVALID_FIELD),
+    P("Offset Items before Maximum Items", lambda s: [integer(T.OFFSET_ITEMS, 1), integer(T.MAXIMUM_ITEMS, 1),
+                                                      s.filters()], INVALID_MESSAGE),
+    P("Storage Status Mask with a bit that no version has", lambda s: [integer(T.STORAGE_STATUS_MASK, 1 << 20),
+                                                                       s.filters()], INVALID_FIELD),
+    P("Object Group Member that is not known", lambda s: [enum(T.OBJECT_GROUP_MEMBER, 9), s.filters()], *UNKNOWN_VALUE),
+    P("a filter whose value is not known", lambda s: [s.filters(enum(T.STATE, 99))], *UNKNOWN_VALUE),
+    P("a filter whose value has the wrong type", lambda s: [s.filters(text(T.STATE, "Active"))], INVALID_MESSAGE),
+    P("three dates of one attribute", lambda s: [s.filters(*[date(T.INITIAL_DATE, i) for i in range(3)])],
+      INVALID_FIELD),
+    P("an attribute that KMIP does not have", lambda s: [s.attribute(text(T.CONTACT_INFORMATION, "x"), name="Colour")],
+      INVALID_FIELD,
+      versions=(V14,)),
+    P("a tag that is no attribute", lambda s: [s.filters(enum(T.OPERATION, 1))], 0, INVALID_ATTRIBUTE, versions=ONLY_2),
+    P("attributes are missing", lambda s: [], 0, INVALID_MESSAGE, versions=ONLY_2),
+    P("a tag that KMIP does not have", lambda s: [s.filters(), octets(T.UNKNOWN, b"x")], INVALID_FIELD, UNKNOWN_TAG),
+]
+
+ACTIVATE = identified() + [
+    P("a key that is Active", lambda s: [s.uid("active")], PERMISSION_DENIED, WRONG_KEY_LIFECYCLE_STATE),
+    P("a key that is destroyed", lambda s: [s.uid("destroyed")], PERMISSION_DENIED, OBJECT_DESTROYED),
+]
+
+
+def reason(*parts):
+    return group(T.REVOCATION_REASON, *parts)
+
+
+UNSPECIFIED, COMPROMISED = enum(T.REVOCATION_REASON_CODE, 1), enum(T.REVOCATION_REASON_CODE, 2)
+
+REVOKE = identified(reason(UNSPECIFIED)) + [
+    P("no reason", lambda s: [s.own], INVALID_MESSAGE),
+    P("a reason without a code", lambda s: [s.own, reason(text(T.REVOCATION_MESSAGE, "x"))], INVALID_MESSAGE),
+    P("a reason that is not known", lambda s: [s.own, reason(enum(T.REVOCATION_REASON_CODE, 99))], *UNKNOWN_VALUE),
+    P("a reason that is an Enumeration", lambda s: [s.own, enum(T.REVOCATION_REASON, 1)], INVALID_MESSAGE),
+    P("an occurrence without a compromise", lambda s: [s.own, reason(UNSPECIFIED),
+                                                       date(T.COMPROMISE_OCCURRENCE_DATE, 0)], INVALID_FIELD),
+    P("a compromise that lies ahead", lambda s: [s.own, reason(COMPROMISED),
+                                                 date(T.COMPROMISE_OCCURRENCE_DATE, LATER)], INVALID_FIELD),
+    P("an occurrence before the reason", lambda s: [s.own, date(T.COMPROMISE_OCCURRENCE_DATE, 0),
+                                                    reason(COMPROMISED)], INVALID_MESSAGE),
+    P("a key that is Pre-Active", lambda s: [s.own, reason(UNSPECIFIED)], PERMISSION_DENIED,
+      WRONG_KEY_LIFECYCLE_STATE),
+]
+
+DESTROY = identified() + [
+    P("a key that is Active", lambda s: [s.uid("active")], PERMISSION_DENIED, WRONG_KEY_LIFECYCLE_STATE),
+    P("a key that is destroyed", lambda s: [s.uid("destroyed")], PERMISSION_DENIED, OBJECT_DESTROYED),
+]
+
+QUERY_ROWS = [
+    P("no function", lambda s: [], INVALID_MESSAGE),
+    P("a function that is not known", lambda s: [enum(T.QUERY_FUNCTION, 0x777)], *UNKNOWN_VALUE),
+    P("a function of 2.0 in 1.4 (Defaults Information)", lambda s: [enum(T.QUERY_FUNCTION, 0x0D)], INVALID_FIELD,
+      versions=(V14,)),
+    P("a function that is a text", lambda s: [text(T.QUERY_FUNCTION, "Operations")], INVALID_MESSAGE),
+    P("a tag that belongs elsewhere", lambda s: [QUERY, text(T.UNIQUE_IDENTIFIER, NOBODY)], INVALID_MESSAGE),
+]
+
+DISCOVER_VERSIONS = [
+    P("a version without a minor", lambda s: [group(T.PROTOCOL_VERSION, integer(T.PROTOCOL_VERSION_MAJOR, 1))],
+      INVALID_MESSAGE),
+    P("a version that is a text", lambda s: [text(T.PROTOCOL_VERSION, "1.4")], INVALID_MESSAGE),
+    P("a tag that KMIP does not have", lambda s: [protocol_version(1, 4), octets(T.UNKNOWN, b"x")], INVALID_FIELD,
+      UNKNOWN_TAG),
+]
+
+OPERATIONS = {"Create": CREATE, "Register": REGISTER, "Locate": LOCATE, "Get": GET, "Get Attributes": GET_ATTRIBUTES,
+              "Activate": ACTIVATE, "Revoke": REVOKE, "Destroy": DESTROY, "Query": QUERY_ROWS,
+              "Discover Versions": DISCOVER_VERSIONS}
+
+
+def rows():
+    for operation, payloads in OPERATIONS.items():
+        for rule, payload, want, more in payloads:
+            yield Row("%s: %s" % (operation, rule), lambda s, o=operation, p=payload: s.request(o, *p(s)), *want,
+                      **more)
+
+
+ROWS = list(rows())
