@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "server/base/clock.h"
 #include "tests/unit/db/fixture.h"
 
@@ -474,6 +476,58 @@ START_TEST(without_a_database_all_is_refused_in_time)
 }
 END_TEST
 
+static rc_t held_rc;
+
+static void load_held(struct db_load *load, rc_t rc)
+{
+    held_rc = rc;
+    ++*(unsigned *)load->arg;
+}
+
+/* A table that somebody holds, for shorter than the deadline and for longer; on both connections.
+ */
+START_TEST(a_statement_has_a_deadline)
+{
+    struct worker w;
+    struct probe p;
+    unsigned n = 0, never = 0;
+    struct db_settings s = DB_SETTINGS_DEFAULT;
+    AUTO_ARENA arena = ARENA_OF(1 << 16);
+    struct uid uid = {{1}};
+    s.statement_timeout_ms = 1500;
+    s.lock_wait_ms = 60000; /* not the wait for the lock ends it */
+    worker_open(&w, fresh_database(), &s);
+    PGconn *holder = pg_connect(&pg, w.database, "postgres");
+    for (int past = 0; past < 2; past++) {
+        struct db_load load = {.kind = DB_LOAD_OBJECTS,
+                               .arena = &arena,
+                               .done = load_held,
+                               .arg = &n,
+                               .objects = {.uids = &uid, .count = 1}};
+        PQclear(PQexec(holder, "BEGIN; LOCK TABLE kmip.object IN ACCESS EXCLUSIVE MODE"));
+        n = 0;
+        db_load_add(w.db, &load);
+        probe_insert(&p, &w, NULL, &n);
+        db_commit(w.db, &p.unit);
+        struct timeval soon = {0, 100000};
+        event_base_loopexit(w.base, &soon);
+        event_base_dispatch(w.base);
+        ck_assert_uint_eq(n, 0);
+        if (!past)
+            PQclear(PQexec(holder, "ROLLBACK"));
+        worker_until(&w, &n, 2, 30); /* past the deadline: answered while it is held */
+        ck_assert_int_eq(held_rc, past ? RC_UNAVAILABLE : RC_OK);
+        ck_assert_int_eq(p.outcome, past ? DB_DOWN : DB_DONE);
+        if (past)
+            PQclear(PQexec(holder, "ROLLBACK"));
+    }
+    probe_insert(&p, &w, NULL, &never);
+    ck_assert_int_eq(probe_run(&w, &p), DB_DONE); /* and it goes on at once */
+    PQfinish(holder);
+    worker_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("db failure");
@@ -487,6 +541,7 @@ int main(void)
     tcase_add_test(t, an_unsafe_setting_is_refused_unless_allowed);
     tcase_add_test(t, a_foreign_schema_is_refused);
     tcase_add_test(t, without_a_database_all_is_refused_in_time);
+    tcase_add_test(t, a_statement_has_a_deadline);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

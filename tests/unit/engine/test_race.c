@@ -158,6 +158,43 @@ START_TEST(too_large)
 }
 END_TEST
 
+/* Two functions of Query; the size of the answer in *size, its reason returned. */
+static uint32_t answered_in(struct kmip_request *rq, size_t *size)
+{
+    struct sent sent;
+    send_request(rig.alice, rq, &sent);
+    wait_for(&sent);
+    *size = sent.raw.len;
+    uint32_t reason = sent.answer->items[0].result_reason;
+    buf_free(&sent.raw);
+    return reason;
+}
+
+/* The server's limit and the client's: an answer of just that size leaves, one of a byte more does
+ * not. */
+START_TEST(an_answer_may_fill_its_limit)
+{
+    struct kmip_request *rq = request_new(V1_4, 1);
+    struct kmip_query_request *q = item(rq, 0, KMIP_OP_QUERY);
+    uint32_t functions[] = {KMIP_QUERY_QUERY_OPERATIONS, KMIP_QUERY_QUERY_OBJECTS};
+    struct engine_limits limits = ENGINE_LIMITS_DEFAULT;
+    size_t size, refused;
+    q->query_functions.items = functions;
+    q->query_functions.count = 2;
+    ck_assert_uint_eq(answered_in(rq, &size), 0);
+    for (size_t less = 0; less < 2; less++) {
+        uint32_t want = less ? KMIP_REASON_RESPONSE_TOO_LARGE : 0;
+        limits.response_bytes = size - less;
+        rig_limits(limits);
+        ck_assert_uint_eq(answered_in(rq, &refused), want);
+        rig_limits(ENGINE_LIMITS_DEFAULT);
+        rq->header->maximum_response_size = KMIP_NUMBER((int64_t)(size - less));
+        ck_assert_uint_eq(answered_in(rq, &refused), want);
+        rq->header->maximum_response_size = (struct kmip_number){0};
+    }
+}
+END_TEST
+
 static void must_not(void *arg, struct buf *answer, bool close)
 {
     (void)arg, (void)answer, (void)close;
@@ -216,6 +253,7 @@ Suite *race_suite(void)
     tcase_add_test(t, name_is_free_after_destroy);
     tcase_add_test(t, busy);
     tcase_add_test(t, too_large);
+    tcase_add_test(t, an_answer_may_fill_its_limit);
     tcase_add_test(t, abandoned);
     tcase_add_test(t, closed_under_way);
     suite_add_tcase(s, t);

@@ -87,6 +87,11 @@ START_TEST(the_largest_request_is_taken)
     client_send(&c, request + 150000, 150000);
     client_answer(&c, 3, 0);
     client_echo(&c, 4);
+    store_be32(request + 4,
+               300000); /* eight bytes more: its head is answered, the rest not awaited */
+    client_send(&c, request, 8);
+    client_answer(&c, 0xffffffff, 0);
+    ck_assert(client_ended(&c));
     free(request);
     client_close(&c);
     rig_stop();
