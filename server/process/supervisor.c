@@ -172,7 +172,7 @@ void supervisor_look(struct supervisor *s)
 
 void supervisor_stop(struct supervisor *s, bool drain)
 {
-    struct timeval t = ms_time(drain ? s->config.server_drain_ms : 0);
+    struct timeval t = ms_time(drain ? s->config.server_drain_ms + DRAIN_EXTRA_MS : 0);
     uint8_t body[4];
     bool first = s->state != SUPERVISOR_DRAINING;
 

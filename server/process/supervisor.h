@@ -18,12 +18,13 @@
 enum {
     WORKERS_MAX = 32,
     LISTENERS_MAX = CONTROL_FDS_MAX,
-    ADMINS_MAX = 8,       /* control socket peers at a time */
-    START_MS = 30000,     /* spawn to READY */
-    SILENT_MS = 15000,    /* a worker reports every second, the vault every five; silent for this
-                             long, it hangs */
-    STEADY_MS = 1000,     /* a child that lived this long and was ready restarts at once again */
-    VAULT_STOP_MS = 3000, /* for the vault to end after the workers */
+    ADMINS_MAX = 8,        /* control socket peers at a time */
+    START_MS = 30000,      /* spawn to READY */
+    SILENT_MS = 15000,     /* a worker reports every second, the vault every five; silent for this
+                              long, it hangs */
+    STEADY_MS = 1000,      /* a child that lived this long and was ready restarts at once again */
+    DRAIN_EXTRA_MS = 1000, /* beyond drain_ms, in which a worker ends its connections in order */
+    VAULT_STOP_MS = 3000,  /* for the vault to end after the workers */
 };
 
 enum supervisor_state { SUPERVISOR_STARTING, SUPERVISOR_SERVING, SUPERVISOR_DRAINING };

@@ -371,6 +371,19 @@ START_TEST(drain_ends_what_ignores_it)
 }
 END_TEST
 
+/* A worker that needs all of its time ends by itself: its clients get an end in order. */
+START_TEST(a_drain_may_take_all_of_its_time)
+{
+    put("behaviour-worker", "drain-to-the-end");
+    put_config("[server]\ndrain_ms = 300\n");
+    start();
+    wait_for("state", "serving", 5000);
+    kill(supervisor, SIGTERM);
+    ck_assert_int_eq(wait_end(10000), 0);
+    ck_assert(!logged("event=child.kill"));
+}
+END_TEST
+
 START_TEST(a_second_signal_or_stop_ends_at_once)
 {
     AUTO_BUF text = BUF_EMPTY;
@@ -703,6 +716,7 @@ int main(void)
     tcase_add_test(t, a_program_that_is_not_there_is_tried_again);
     tcase_add_test(t, no_zombie_stays);
     tcase_add_test(t, drain_ends_what_ignores_it);
+    tcase_add_test(t, a_drain_may_take_all_of_its_time);
     tcase_add_loop_test(t, a_second_signal_or_stop_ends_at_once, 0, 2);
     tcase_add_test(t, children_die_with_the_supervisor);
     tcase_add_test(t, changed_certificates_and_options_reach_the_workers);
