@@ -251,20 +251,37 @@ class Connection:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def port(self):
+        """Our own: the address by which the server's records know this connection."""
+        return self.tls.getsockname()[1]
+
     def _read(self, n):
         data = b""
         while len(data) < n:
             piece = self.tls.recv(n - len(data))
             if not piece:
-                raise ConnectionError("closed without an answer")
+                return data
             data += piece
+        return data
+
+    def receive(self):
+        """One whole answer in bytes, or None where the server has ended the connection in order."""
+        head = self._read(8)
+        if not head:
+            return None
+        want = struct.unpack(">I", head[4:])[0] if len(head) == 8 else 8
+        data = head + self._read(want)
+        if len(data) < 8 + want:
+            raise ConnectionError("closed within an answer")
         return data
 
     def exchange(self, request):
         self.tls.sendall(request)
-        head = self._read(8)
-        body = self._read(struct.unpack(">I", head[4:])[0])
-        return parse(head + body)[0][1]
+        data = self.receive()
+        if data is None:
+            raise ConnectionError("closed without an answer")
+        return parse(data)[0][1]
 
     def call(self, *operations, version=(1, 4), **header):
         """One request; one Result, or a list of them for a batch. header: as message() takes it."""

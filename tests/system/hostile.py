@@ -7,7 +7,7 @@ import os
 import struct
 import typing
 
-from client import BOOL, BYTES, DATE, ENUM, INT, OPS, STRUCT, TEXT, item
+from client import BOOL, BYTES, DATE, ENUM, INT, OPS, STRUCT, TEXT, first, item
 
 V10, V11, V12, V13, V14, V20, V21 = (1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (2, 0), (2, 1)
 INTERVAL, DATE_EXTENDED = 10, 11
@@ -135,6 +135,15 @@ UNKNOWN_ENUMERATION, UNKNOWN_MESSAGE_EXTENSION, UNKNOWN_TAG, UNSUPPORTED_PROTOCO
 WRONG_KEY_LIFECYCLE_STATE, PROTECTION_STORAGE_UNAVAILABLE, GENERAL_FAILURE = 0x43, 0x44, 0x100
 REASON_NAMES = {v: k.replace("_", " ").title() for k, v in list(globals().items())
                 if k.isupper() and isinstance(v, int) and not k.startswith(("V", "LEAST", "MOST", "T")) and len(k) > 8}
+
+
+def told(items):
+    """Status or reason of each batch item, as the rows want them."""
+    out = []
+    for i in items:
+        status, reason = first(i, T.RESULT_STATUS), first(i, T.RESULT_REASON)
+        out.append(SERVED if status == 0 else UNDONE if status == 3 else reason)
+    return out
 
 
 @dataclasses.dataclass

@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/system/test_commands.py \
 	tests/system/test_hostile.py \
 	tests/system/test_kill.py \
+	tests/system/test_limits.py \
 	tests/system/test_offline.py \
 	tests/system/test_outage.py \
 	tests/system/test_processes.py \

@@ -3,7 +3,6 @@ every process lives; at the end each refusal has its row in the audit trail."""
 import collections
 import itertools
 import os
-import struct
 
 import client
 import hostile
@@ -20,26 +19,6 @@ RESULTS = {SERVED: "Success", UNDONE: "Operation Undone"}
 WATCHERS = 4
 
 
-class Attacker(client.Connection):
-    """A connection that sends bytes as they are and knows how it ended."""
-
-    def __init__(self, env, files):
-        super().__init__(env, timeout=20, **files)
-        self.port = self.tls.getsockname()[1]
-
-    def receive(self):
-        """An answer in bytes, or None where the server has ended the connection in order."""
-        data = b""
-        while len(data) < 8 or len(data) < 8 + struct.unpack(">I", data[4:8])[0]:
-            piece = self.tls.recv(65536)
-            if not piece:
-                if data:
-                    raise ConnectionError("closed within an answer")
-                return None
-            data += piece
-        return data
-
-
 def made_objects(link, other):
     made = {"name": "hostile-taken-" + hostile.SALT}
     made["preactive"] = link.call(client.create(made["name"])).uid
@@ -48,15 +27,6 @@ def made_objects(link, other):
     link.call(client.activate(made["active"]))
     link.call(client.destroy(made["destroyed"]))
     return made
-
-
-def told(items):
-    """Status or reason of each batch item: as the rows want them."""
-    out = []
-    for i in items:
-        status, reason = client.first(i, T.RESULT_STATUS), client.first(i, T.RESULT_REASON)
-        out.append(SERVED if status == 0 else UNDONE if status == 3 else reason)
-    return out
 
 
 def judge(row, version, link):
@@ -73,9 +43,9 @@ def judge(row, version, link):
     items = client.every(answer, T.BATCH_ITEM)
     if said != (row.answer or version):
         return "answered in version %s" % (said,)
-    if told(items) != want:
+    if hostile.told(items) != want:
         return "answered %s" % [REASON_NAMES.get(r, hex(r or 0)) + ": %s" % client.first(i, T.RESULT_MESSAGE)
-                                for r, i in zip(told(items), items)][:5]
+                                for r, i in zip(hostile.told(items), items)][:5]
     if row.ends and link.receive() is not None:
         return "the connection goes on"
     return None
@@ -83,7 +53,7 @@ def judge(row, version, link):
 
 def attack(state, files, row, version, made):
     """Sends one row on a connection of its own. (port, what is wrong or None)"""
-    link = Attacker(state.env, files)
+    link = client.Connection(state.env, **files)
     try:
         link.tls.sendall(row.make(hostile.Say(version, made)))
         return link.port, judge(row, version, link)
@@ -105,7 +75,7 @@ def attack_tls(state, rule, data, end):
 
 def attack_session(state, files, act):
     """Harm to an established session. What is wrong, or None."""
-    link = Attacker(state.env, files)
+    link = client.Connection(state.env, **files)
     try:
         act(link)
         data = link.tls.recv(1)
@@ -193,10 +163,10 @@ def play(state):
     files = {k: os.path.join(folder, k + ".pem") for k in ("cert", "key")}
     others, before = Others(state), state.status()["totals"]
     since = state.psql("SELECT clock_timestamp()")[0][0]
-    link = Attacker(state.env, files)
+    link = client.Connection(state.env, **files)
     made = made_objects(link, others.links[0])
-    link.close()
     setup = link.port
+    link.close()
     for rule, data, end in hostile_tls.FIRST_BYTES:
         wrong = attack_tls(state, rule, data, end) or others.noticed()
         tap.ok(not wrong, rule, wrong)
