@@ -1,5 +1,5 @@
 # server/vault: the vault's service (libvault), its wire and the stub for its callers (libvaultclient).
-# Knows ipc and base only; no SQL, no network. crypto/ and tpm/ are the only doors to OpenSSL.
+# Knows ipc, base and proto only; no SQL, no network. crypto/ and tpm/ are the only doors to OpenSSL.
 noinst_LIBRARIES += server/vault/libvaultclient.a
 server_vault_libvaultclient_a_SOURCES = \
 	server/vault/admin.c server/vault/admin.h \
@@ -10,6 +10,8 @@ server_vault_libvaultclient_a_SOURCES = \
 noinst_LIBRARIES += server/vault/libvault.a
 server_vault_libvault_a_SOURCES = \
 	server/vault/calls.c \
+	server/vault/crypto/asym.c server/vault/crypto/asym.h \
+	server/vault/crypto/asym_check.c server/vault/crypto/asym_int.h server/vault/crypto/asym_numbers.c \
 	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \
 	server/vault/crypto/heap.c server/vault/crypto/heap.h \
 	server/vault/envelope.c server/vault/envelope.h \

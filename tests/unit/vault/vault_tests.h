@@ -17,5 +17,6 @@ TCase *rules_tests(void);
 TCase *wire_tests(void);
 TCase *client_tests(void);
 TCase *crypto_tests(void);
+TCase *asym_tests(void);
 
 #endif
