@@ -195,12 +195,10 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start ---- */
 
+/* config NULL: for a ceremony, with the presets. */
 static rc_t make_service(struct vault_process *v, const struct config *config)
 {
-    const struct vault_service_options o = {
-        .tpm = {.command_ms = config ? config->vault_tpm_command_ms : 0,
-                .degraded_ms = config ? config->vault_degraded_ms : 0,
-                .has_degraded = config != NULL},
+    struct vault_service_options o = {
         .ask_tpm = ask_tpm,
         .status_changed = v->admin ? NULL : status_changed,
         .peer_gone = peer_gone,
@@ -208,6 +206,14 @@ static rc_t make_service(struct vault_process *v, const struct config *config)
         .admin = v->admin,
         .memory_locked = lock_memory(),
     };
+    if (config) {
+        o.tpm = (struct tpm_thread_options){.command_ms = config->vault_tpm_command_ms,
+                                            .degraded_ms = config->vault_degraded_ms,
+                                            .has_degraded = true};
+        o.makers = (struct makers_options){config->vault_key_threads, config->vault_key_queue};
+        o.rsa_bits_least = config->vault_rsa_bits_min;
+        o.rsa_bits_most = config->vault_rsa_bits_max;
+    }
     v->base = event_base_new();
     if (!v->base)
         return RC_NO_MEMORY;

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 /* clang-format off */
@@ -93,6 +94,8 @@ static const struct sandbox_call vault[] = {
     /* threads for the TPM and for slow keys, no processes; clone3 cannot be looked into */
     YES_IF(clone, BITS(0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)), NO(clone3, ENOSYS),
     YES(sched_getparam), YES(sched_getscheduler),
+    /* those for slow keys step back behind the event loop; a lower number is the kernel's to refuse */
+    YES_IF(setpriority, EQUAL(0, PRIO_PROCESS)),
     NO(socket, EACCES),
 #if !defined HF_SANITIZERS && !defined HF_COVERAGE
     /* all that it needs comes through descriptors: a file that a library tries is not there for it */

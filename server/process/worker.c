@@ -257,7 +257,8 @@ static void on_db_state(void *arg, enum db_state state)
 static rc_t make_parts(struct worker *w)
 {
     struct db_settings db = worker_db_settings(w->config);
-    struct vault_client_config vault = {.call_ms = w->config->vault_call_ms};
+    struct vault_client_config vault = {.call_ms = w->config->vault_call_ms,
+                                        .slow_ms = w->config->vault_pair_ms};
     struct engine_config engine = {.base = w->base,
                                    .limits = worker_engine_limits(w->config),
                                    .server_version = PACKAGE_VERSION};

@@ -47,9 +47,11 @@ static rc_t receive_one(struct frame_reader *r, int fd, int64_t deadline_us, str
 static rc_t reply_keep(struct arena *arena, struct vault_reply *r)
 {
     r->envelope = arena_copy(arena, r->envelope);
+    r->half.envelope = arena_copy(arena, r->half.envelope);
     r->plain = arena_copy(arena, r->plain);
     r->status = arena_copy(arena, r->status);
-    return r->envelope.data && r->plain.data && r->status.data ? RC_OK : RC_NO_MEMORY;
+    bool kept = r->envelope.data && r->half.envelope.data && r->plain.data && r->status.data;
+    return kept ? RC_OK : RC_NO_MEMORY;
 }
 
 rc_t vault_call_sync(int fd, uint32_t timeout_ms, const struct vault_call *call,

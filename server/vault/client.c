@@ -1,8 +1,8 @@
 /*
  * The asynchronous stub of the vault; see client.h. Calls in flight sit in a table of slots; a
  * call's id is its slot and a generation, so a late answer to a call that timed out finds nobody.
- * All deadlines are equal, so calls expire in the order in which they were made: one timer, one
- * queue.
+ * Calls of one lane (usual or slow) have the same time, so they expire in the order in which they
+ * were made: a queue for each lane, one timer.
  */
 #include "server/vault/client.h"
 
@@ -16,7 +16,9 @@
 #include "server/base/clock.h"
 #include "server/vault/wire.h"
 
-enum { PRESET_CALL_MS = 5000, PRESET_WAITING = 8192, FIRST_SLOTS = 64, NO_SLOT = -1 };
+enum { PRESET_CALL_MS = 5000, PRESET_SLOW_MS = 300000, PRESET_WAITING = 8192 };
+enum { FIRST_SLOTS = 64, NO_SLOT = -1 };
+enum lane { LANE_USUAL, LANE_SLOW, LANES };
 enum {
     QUEUE_BYTES_MAX = 64 * 1024 * 1024
 }; /* unsent calls; a vault that does not read is not fed */
@@ -28,19 +30,21 @@ struct slot {
     int64_t deadline_us;
     uint32_t generation;
     uint16_t op;
-    int next, prev; /* in the queue by age, or `next` in the free list */
+    uint8_t lane;
+    int next, prev; /* in the lane's queue by age, or `next` in the free list */
 };
 
 struct vault_client {
     struct event_base *base;
-    uint32_t call_ms, waiting_max;
+    uint32_t lane_ms[LANES], waiting_max;
     int fd;
     struct event *readable, *writable, *deadline, *turn;
     struct frame_reader reader;
     struct frame_writer writer;
     struct slot *slots;
     int slot_count, free_slot;
-    int oldest, newest;
+    int oldest[LANES], newest[LANES];
+    int64_t armed_us; /* for when the timer is set */
     bool turn_set;
     bool freeing;
     uint32_t in_flight;
@@ -55,11 +59,11 @@ static void slot_free(struct vault_client *c, int i)
     if (s->prev != NO_SLOT)
         c->slots[s->prev].next = s->next;
     else
-        c->oldest = s->next;
+        c->oldest[s->lane] = s->next;
     if (s->next != NO_SLOT)
         c->slots[s->next].prev = s->prev;
     else
-        c->newest = s->prev;
+        c->newest[s->lane] = s->prev;
     s->done = NULL;
     s->generation++;
     s->next = c->free_slot;
@@ -84,20 +88,21 @@ static bool slots_grow(struct vault_client *c)
     return true;
 }
 
-static int slot_take(struct vault_client *c)
+static int slot_take(struct vault_client *c, enum lane lane)
 {
     if (c->free_slot == NO_SLOT && (c->slot_count >= (int)c->waiting_max || !slots_grow(c)))
         return NO_SLOT;
     int i = c->free_slot;
     struct slot *s = &c->slots[i];
     c->free_slot = s->next;
+    s->lane = (uint8_t)lane;
     s->next = NO_SLOT;
-    s->prev = c->newest;
-    if (c->newest != NO_SLOT)
-        c->slots[c->newest].next = i;
+    s->prev = c->newest[lane];
+    if (s->prev != NO_SLOT)
+        c->slots[s->prev].next = i;
     else
-        c->oldest = i;
-    c->newest = i;
+        c->oldest[lane] = i;
+    c->newest[lane] = i;
     c->in_flight++;
     return i;
 }
@@ -110,23 +115,36 @@ static void slot_finish(struct vault_client *c, int i, const struct vault_reply 
     struct vault_reply copy = *reply;
     if (s.arena && reply->rc == RC_OK) {
         copy.envelope = arena_copy(s.arena, reply->envelope);
+        copy.half.envelope = arena_copy(s.arena, reply->half.envelope);
         copy.plain = arena_copy(s.arena, reply->plain);
         copy.status = arena_copy(s.arena, reply->status);
-        if (!copy.envelope.data || !copy.plain.data || !copy.status.data)
+        if (!copy.envelope.data || !copy.half.envelope.data || !copy.plain.data || !copy.status.data)
             copy = (struct vault_reply){.rc = RC_NO_MEMORY};
     }
     s.done(s.arg, &copy);
 }
 
+/* The call that expires first, or NO_SLOT. */
+static int first_to_expire(const struct vault_client *c)
+{
+    int usual = c->oldest[LANE_USUAL], slow = c->oldest[LANE_SLOW];
+    if (usual == NO_SLOT || slow == NO_SLOT)
+        return usual == NO_SLOT ? slow : usual;
+    return c->slots[slow].deadline_us < c->slots[usual].deadline_us ? slow : usual;
+}
+
 static void timer_arm(struct vault_client *c)
 {
-    if (c->oldest == NO_SLOT) {
+    int first = first_to_expire(c);
+    if (first == NO_SLOT) {
         evtimer_del(c->deadline);
         return;
     }
-    if (evtimer_pending(c->deadline, NULL))
-        return; /* it fires at or before the oldest call's deadline and looks again */
-    int64_t left = c->slots[c->oldest].deadline_us - clock_monotonic_us();
+    int64_t at = c->slots[first].deadline_us;
+    if (c->armed_us <= at && evtimer_pending(c->deadline, NULL))
+        return; /* it fires in time and looks again */
+    c->armed_us = at;
+    int64_t left = at - clock_monotonic_us();
     left = left > 0 ? left : 0;
     struct timeval tv = {.tv_sec = left / 1000000, .tv_usec = left % 1000000};
     evtimer_add(c->deadline, &tv);
@@ -138,11 +156,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct vault_client *c = arg;
     static const struct vault_reply late = {.rc = RC_TIMEOUT}, lost = {.rc = RC_UNAVAILABLE};
     int64_t now = clock_monotonic_us();
-    while (c->oldest != NO_SLOT) {
-        int64_t at = c->slots[c->oldest].deadline_us;
+    for (int i = first_to_expire(c); i != NO_SLOT; i = first_to_expire(c)) {
+        int64_t at = c->slots[i].deadline_us;
         if (at > now)
             break;
-        slot_finish(c, c->oldest, at == 0 ? &lost : &late);
+        slot_finish(c, i, at == 0 ? &lost : &late);
     }
     timer_arm(c);
 }
@@ -150,11 +168,13 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 /* All calls end with RC_UNAVAILABLE, from the loop: their deadline becomes "at once". */
 static void calls_fail(struct vault_client *c)
 {
-    if (c->oldest == NO_SLOT)
+    if (first_to_expire(c) == NO_SLOT)
         return;
-    for (int i = c->oldest; i != NO_SLOT; i = c->slots[i].next)
-        c->slots[i].deadline_us = 0;
+    for (int lane = 0; lane < LANES; lane++)
+        for (int i = c->oldest[lane]; i != NO_SLOT; i = c->slots[i].next)
+            c->slots[i].deadline_us = 0;
     struct timeval now = {0, 0};
+    c->armed_us = 0;
     evtimer_del(c->deadline);
     evtimer_add(c->deadline, &now);
 }
@@ -185,10 +205,13 @@ rc_t vault_client_new(struct event_base *base, const struct vault_client_config 
     if (!c)
         return RC_NO_MEMORY;
     c->base = base;
-    c->call_ms = cfg && cfg->call_ms ? cfg->call_ms : PRESET_CALL_MS;
+    c->lane_ms[LANE_USUAL] = cfg && cfg->call_ms ? cfg->call_ms : PRESET_CALL_MS;
+    c->lane_ms[LANE_SLOW] = cfg && cfg->slow_ms ? cfg->slow_ms : PRESET_SLOW_MS;
     c->waiting_max = cfg && cfg->waiting_max ? cfg->waiting_max : PRESET_WAITING;
     c->fd = -1;
-    c->free_slot = c->oldest = c->newest = NO_SLOT;
+    c->free_slot = NO_SLOT;
+    for (int lane = 0; lane < LANES; lane++)
+        c->oldest[lane] = c->newest[lane] = NO_SLOT;
     frame_reader_init(&c->reader, vault_reply_fits, NULL);
     c->readable = event_new(base, -1, 0, on_readable, c);
     c->writable = event_new(base, -1, 0, on_writable, c);
@@ -209,8 +232,8 @@ void vault_client_free(struct vault_client *c)
     c->freeing = true;
     if (c->readable && c->writable && c->deadline)
         channel_close(c);
-    while (c->oldest != NO_SLOT)
-        slot_finish(c, c->oldest, &(struct vault_reply){.rc = RC_UNAVAILABLE});
+    for (int i = first_to_expire(c); i != NO_SLOT; i = first_to_expire(c))
+        slot_finish(c, i, &(struct vault_reply){.rc = RC_UNAVAILABLE});
     if (c->readable)
         event_free(c->readable);
     if (c->writable)
@@ -249,7 +272,8 @@ rc_t vault_client_call(struct vault_client *c, const struct vault_call *call,
         return RC_UNAVAILABLE;
     if (frame_waiting(&c->writer) > QUEUE_BYTES_MAX)
         return RC_BUSY;
-    int i = slot_take(c);
+    enum lane lane = vault_op_is_slow(call->op) ? LANE_SLOW : LANE_USUAL;
+    int i = slot_take(c, lane);
     if (i == NO_SLOT)
         return RC_BUSY;
     struct slot *s = &c->slots[i];
@@ -257,7 +281,7 @@ rc_t vault_client_call(struct vault_client *c, const struct vault_call *call,
     s->arg = arg;
     s->arena = reply_arena;
     s->op = (uint16_t)call->op;
-    s->deadline_us = clock_monotonic_us() + (int64_t)c->call_ms * 1000;
+    s->deadline_us = clock_monotonic_us() + (int64_t)c->lane_ms[lane] * 1000;
     rc_t rc = vault_call_write(&c->writer, (uint64_t)s->generation << 32 | (uint32_t)i, call);
     if (rc != RC_OK) {
         slot_free(c, i);

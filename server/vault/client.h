@@ -14,6 +14,7 @@ struct vault_client;
 
 struct vault_client_config {
     uint32_t call_ms;     /* deadline of one call; 0: 5,000 */
+    uint32_t slow_ms;     /* that of a call that may take far longer; 0: 300,000 */
     uint32_t waiting_max; /* calls in flight or queued; 0: 8,192. Beyond it RC_BUSY */
 };
 

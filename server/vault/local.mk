@@ -16,6 +16,7 @@ server_vault_libvault_a_SOURCES = \
 	server/vault/crypto/heap.c server/vault/crypto/heap.h \
 	server/vault/envelope.c server/vault/envelope.h \
 	server/vault/keyring.c server/vault/keyring.h \
+	server/vault/makers.c server/vault/makers.h \
 	server/vault/material.c server/vault/material.h \
 	server/vault/rules.c server/vault/rules.h \
 	server/vault/service.c server/vault/service.h server/vault/service_impl.h \

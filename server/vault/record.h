@@ -10,7 +10,8 @@
 #include "server/base/object.h"
 
 enum vault_op {
-    VAULT_GENERATE = 1, /* make key material (Create) */
+    VAULT_GENERATE = 1,  /* make key material (Create) */
+    VAULT_GENERATE_PAIR, /* make both halves of a key pair (Create Key Pair); slow */
     VAULT_REGISTER,     /* take key material (Register) */
     VAULT_GET,          /* give key material (Get); refuses what the control record forbids */
     VAULT_TRANSITION,   /* sign a new control record; wipes nothing itself: Destroy drops the row's
@@ -27,23 +28,47 @@ struct vault_call {
     enum vault_op op;
     uint64_t domain;                /* all but UNSEAL, STATUS: must equal control.domain */
     struct control control;         /* GENERATE, REGISTER: the record to sign (version 1 or more);
+                                       REGISTER of keys of a pair and of certificates: algorithm and
+                                       length may be 0, the vault fills in what the material says;
+                                       GENERATE_PAIR: the private half's record;
                                        GET, TRANSITION: the stored record, as loaded */
+    struct control control_public;  /* GENERATE_PAIR: the public half's record */
     uint8_t mac[CONTROL_MAC_BYTES]; /* GET, TRANSITION: the stored MAC */
     struct control next;            /* TRANSITION: the record asked for (version = stored + 1) */
     struct bytes
         material; /* GET: envelope as loaded. REGISTER: plain key bytes (wiped after sending) */
-    uint32_t key_format;    /* REGISTER: KMIP Key Format Type (bound into the envelope header) */
+    uint32_t key_format; /* REGISTER: KMIP Key Format Type (bound into the envelope header).
+                            GENERATE_PAIR: of the private half, 0: the default of such a key.
+                            GET: in which the key is wanted, 0: as it is stored */
+    uint32_t key_format_public; /* GENERATE_PAIR: of the public half, as above */
     struct bytes hierarchy; /* UNSEAL: rows of the key hierarchy, encoded by hierarchy.h */
     struct bytes body;      /* ADMIN: the step's input, admin_request_encode() */
 };
 
+/* What the vault tells of a public half beside what vault_reply has for the private one. */
+struct vault_half {
+    uint8_t mac[CONTROL_MAC_BYTES];
+    struct bytes envelope;
+    uint32_t key_format, other_format;
+    uint8_t digest[32], other_digest[32];
+};
+
 struct vault_reply {
     rc_t rc;
-    uint8_t mac[CONTROL_MAC_BYTES]; /* GENERATE, REGISTER, TRANSITION: over the record asked for */
-    struct bytes envelope;          /* GENERATE, REGISTER */
+    uint8_t mac[CONTROL_MAC_BYTES]; /* GENERATE, GENERATE_PAIR, REGISTER, TRANSITION: over the record
+                                       asked for */
+    struct bytes envelope;          /* GENERATE, GENERATE_PAIR, REGISTER */
     struct bytes plain;             /* GET: key bytes; the receiver wipes them */
-    uint32_t key_format;            /* GET, GENERATE */
-    uint8_t digest[32]; /* GENERATE, REGISTER: SHA-256 of the plain bytes (KMIP Digest) */
+    uint32_t key_format;            /* GET, GENERATE, GENERATE_PAIR: of plain, or of what is sealed */
+    uint8_t digest[32]; /* GENERATE, GENERATE_PAIR, REGISTER: SHA-256 of the plain bytes (KMIP
+                           Digest) */
+    /* GENERATE_PAIR, REGISTER: where key_format is not the default of such a key, that default, and
+       the digest in it; else 0 */
+    uint32_t other_format;
+    uint8_t other_digest[32];
+    uint32_t algorithm, length; /* REGISTER: as in the record that was signed */
+    uint32_t curve;             /* REGISTER: Recommended Curve of an EC key or certificate, or 0 */
+    struct vault_half half;     /* GENERATE_PAIR: the public half */
     struct bytes
         status; /* STATUS: JSON text; UNSEAL: empty; ADMIN: the step's answer, to be read with
                    admin_answer_decode(). With any rc but RC_OK: a sentence for people, or empty */

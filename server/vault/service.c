@@ -1,4 +1,5 @@
-/* Peers, the loop and the TPM thread's jobs; see service.h. What each call does is in calls.c. */
+/* Peers, the loop and the jobs of the other threads; see service.h. What each call does is in
+ * calls.c. */
 #include "server/vault/service.h"
 
 #include <event2/event.h>
@@ -21,6 +22,7 @@ enum {
     TELL_MS = 1000,
     BEAT_MS = 5000, /* the status is told this often in any case: its counts, and that we live */
     LOGGED_A_SECOND = 10, /* integrity failures told one by one */
+    PRESET_RSA_LEAST = 2048,
 };
 
 static handler_fn *const handlers[VAULT_OP_END] = {
@@ -37,9 +39,18 @@ static bool peer_may_send(uint16_t code, uint32_t len, void *arg)
     return vault_call_allowed(code, p->role, len);
 }
 
+/* What is being made for this peer alone is of no use to anybody any longer. */
+static void cancel_makers(struct vault_service *s, const struct peer *p)
+{
+    for (struct pending *n = s->pending; n; n = n->next)
+        if (n->make && n->waiting && n->waiting->peer == p->serial)
+            makers_cancel(s->makers, n->make);
+}
+
 static void peer_drop(struct peer *p)
 {
     struct vault_service *s = p->service;
+    cancel_makers(s, p);
     if (p->next)
         p->next->prev = p->prev;
     if (p->prev)
@@ -222,13 +233,13 @@ static struct peer *peer_find(struct vault_service *s, uint64_t serial)
     return p;
 }
 
-/* ---- calls that wait for the TPM thread ---- */
+/* ---- calls that wait for another thread ---- */
 
 static struct pending *pending_find(struct vault_service *s, enum job_kind kind, uint64_t domain,
                                     uint32_t epoch, const uint8_t rows_hash[CRYPTO_HASH_BYTES])
 {
     struct pending *n = s->pending;
-    while (n && (n->kind != kind || n->domain != domain || n->epoch != epoch || kind == JOB_ADMIN ||
+    while (n && (!n->job || n->kind != kind || n->domain != domain || n->epoch != epoch || kind == JOB_ADMIN ||
                  memcmp(n->rows_hash, rows_hash, CRYPTO_HASH_BYTES) != 0))
         n = n->next;
     return n;
@@ -259,35 +270,26 @@ static rc_t pending_new(struct vault_service *s, const struct pending *like, str
     return RC_OK;
 }
 
-rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,
-                  struct bytes in)
+/* A copy of the call, counted; NULL with *rc set. */
+static struct parked *parked_new(const struct ask *a, rc_t *rc)
 {
     struct vault_service *s = a->service;
-    struct pending like = {.kind = kind, .domain = domain, .epoch = epoch};
     struct bytes payload = a->frame->payload;
+    *rc = RC_BUSY;
     if (s->parked_count == PARKED_MAX || payload.len > PARKED_BYTES_MAX - s->parked_bytes)
-        return RC_BUSY;
-    if (kind == JOB_UNSEAL)
-        TRY(crypto_sha256(s->crypto, in, like.rows_hash));
+        return NULL;
     struct parked *w = calloc(1, sizeof *w);
-    rc_t rc = w ? buf_add_bytes(&w->payload, payload) : RC_NO_MEMORY;
-    struct pending *n = pending_find(s, kind, domain, epoch, like.rows_hash);
-    if (rc == RC_OK && !n)
-        rc = pending_new(s, &like, in, &n);
-    if (rc != RC_OK) {
-        if (w)
-            buf_free(&w->payload);
+    *rc = w ? buf_add_bytes(&w->payload, payload) : RC_NO_MEMORY;
+    if (*rc != RC_OK) {
         free(w);
-        return rc;
+        return NULL;
     }
     w->peer = a->peer->serial;
     w->code = a->frame->code;
     w->id = a->frame->id;
-    w->next = n->waiting;
-    n->waiting = w;
     s->parked_count++;
     s->parked_bytes += payload.len;
-    return RC_OK;
+    return w;
 }
 
 static void parked_free(struct vault_service *s, struct parked *w)
@@ -298,8 +300,51 @@ static void parked_free(struct vault_service *s, struct parked *w)
     free(w);
 }
 
+rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,
+                  struct bytes in)
+{
+    struct vault_service *s = a->service;
+    struct pending like = {.kind = kind, .domain = domain, .epoch = epoch};
+    if (kind == JOB_UNSEAL)
+        TRY(crypto_sha256(s->crypto, in, like.rows_hash));
+    rc_t rc;
+    struct parked *w = parked_new(a, &rc);
+    if (!w)
+        return rc;
+    struct pending *n = pending_find(s, kind, domain, epoch, like.rows_hash);
+    if (!n)
+        rc = pending_new(s, &like, in, &n);
+    if (rc != RC_OK) {
+        parked_free(s, w);
+        return rc;
+    }
+    w->next = n->waiting;
+    n->waiting = w;
+    return RC_OK;
+}
+
+rc_t service_make(struct ask *a, struct make_job *job)
+{
+    struct vault_service *s = a->service;
+    rc_t rc;
+    struct parked *w = parked_new(a, &rc);
+    struct pending *n = w ? calloc(1, sizeof *n) : NULL;
+    if (w)
+        rc = n ? makers_post(s->makers, job) : RC_NO_MEMORY;
+    if (rc != RC_OK) {
+        if (w)
+            parked_free(s, w);
+        free(n);
+        make_job_free(job);
+        return rc;
+    }
+    *n = (struct pending){.next = s->pending, .make = job, .waiting = w};
+    s->pending = n;
+    return RC_OK;
+}
+
 /* Runs the parked calls again, now that their job is done. */
-static void parked_run(struct vault_service *s, struct pending *n, const struct job *j)
+static void parked_run(struct vault_service *s, struct pending *n, const struct ask *like)
 {
     while (n->waiting) {
         struct parked *w = n->waiting;
@@ -307,14 +352,10 @@ static void parked_run(struct vault_service *s, struct pending *n, const struct 
         struct peer *p = peer_find(s, w->peer);
         if (p) {
             const struct frame f = {.code = w->code, .id = w->id, .payload = buf_view(&w->payload)};
-            struct ask a = {
-                .service = s,
-                .peer = p,
-                .frame = &f,
-                .again = true,
-                .job_rc = j->rc,
-                .job_out = buf_view(&j->out),
-            };
+            struct ask a = *like;
+            a.service = s;
+            a.peer = p;
+            a.frame = &f;
             if (run_call(s, &a) != RC_OK)
                 peer_drop(p);
             else
@@ -398,6 +439,21 @@ static void status_take(struct vault_service *s, const struct job *j)
         tell_soon(s);
 }
 
+/* Takes what waits for this job out of the list, and runs it again. */
+static void pending_end(struct vault_service *s, const struct job *job, const struct make_job *make,
+                        const struct ask *like)
+{
+    struct pending **at = &s->pending;
+    while (*at && ((*at)->job != job || (*at)->make != make))
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    struct pending *n = *at;
+    *at = n->next;
+    parked_run(s, n, like);
+    free(n);
+}
+
 static void job_finish(struct vault_service *s, struct job *j)
 {
     if (j->kind != JOB_ADMIN) {
@@ -408,16 +464,24 @@ static void job_finish(struct vault_service *s, struct job *j)
         s->ticking = false;
         tick_next(s);
     }
-    struct pending **at = &s->pending;
-    while (*at && (*at)->job != j)
-        at = &(*at)->next;
-    if (*at) {
-        struct pending *n = *at;
-        *at = n->next;
-        parked_run(s, n, j);
-        free(n);
-    }
+    const struct ask like = {.again = true, .job_rc = j->rc, .job_out = buf_view(&j->out)};
+    pending_end(s, j, NULL, &like);
     job_free(j);
+}
+
+static void on_made(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct vault_service *s = arg;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0)
+        count = 0; /* another turn took it; the list tells */
+    struct make_job *j;
+    while ((j = makers_take(s->makers)) != NULL) {
+        const struct ask like = {.again = true, .job_rc = j->rc, .made = j};
+        pending_end(s, NULL, j, &like);
+        make_job_free(j);
+    }
 }
 
 static void on_jobs(evutil_socket_t fd, short what, void *arg)
@@ -457,18 +521,26 @@ rc_t vault_service_new(struct event_base *base, const struct vault_service_optio
         return RC_NO_MEMORY;
     s->base = base;
     s->options = *o;
+    if (!s->options.rsa_bits_least)
+        s->options.rsa_bits_least = PRESET_RSA_LEAST;
+    if (!s->options.rsa_bits_most)
+        s->options.rsa_bits_most = ASYM_BITS_MOST;
     s->started_s = clock_wall_s();
     s->tick_ms = TICK_FIRST_MS;
     vault_report_set(&s->report, VAULT_SEALED, RC_SEALED, "starting");
     rc_t rc = crypto_new(&s->crypto);
     if (rc == RC_OK)
         rc = tpm_thread_new(&o->tpm, &s->tpm);
+    if (rc == RC_OK)
+        rc = makers_new(&o->makers, &s->makers);
     if (rc == RC_OK) {
         s->jobs_done = event_new(base, tpm_thread_fd(s->tpm), EV_READ | EV_PERSIST, on_jobs, s);
+        s->made = event_new(base, makers_fd(s->makers), EV_READ | EV_PERSIST, on_made, s);
         s->tick = evtimer_new(base, on_tick, s);
         s->tell = evtimer_new(base, on_tell, s);
         s->beat = event_new(base, -1, EV_PERSIST, on_beat, s);
-        if (!s->jobs_done || !s->tick || !s->tell || !s->beat || event_add(s->jobs_done, NULL) != 0)
+        if (!s->jobs_done || !s->made || !s->tick || !s->tell || !s->beat ||
+            event_add(s->jobs_done, NULL) != 0 || event_add(s->made, NULL) != 0)
             rc = RC_NO_MEMORY;
     }
     if (rc != RC_OK) {
@@ -483,6 +555,7 @@ rc_t vault_service_start(struct vault_service *s)
 {
     static const struct timeval beat = {BEAT_MS / 1000, 0};
     TRY(tpm_thread_start(s->tpm));
+    TRY(makers_start(s->makers));
     tick_in(s, 0);
     tell_soon(s);
     return s->options.status_changed && event_add(s->beat, &beat) != 0 ? RC_NO_MEMORY : RC_OK;
@@ -496,6 +569,8 @@ void vault_service_free(struct vault_service *s)
     while (s->peers)
         peer_drop(s->peers);
     tpm_thread_free(s->tpm);
+    makers_free(s->makers);
+    s->makers = NULL;
     while (s->pending) {
         struct pending *n = s->pending;
         s->pending = n->next;
@@ -508,14 +583,10 @@ void vault_service_free(struct vault_service *s)
     }
     keyring_wipe(&s->keyring);
     crypto_free(s->crypto);
-    if (s->jobs_done)
-        event_free(s->jobs_done);
-    if (s->tick)
-        event_free(s->tick);
-    if (s->tell)
-        event_free(s->tell);
-    if (s->beat)
-        event_free(s->beat);
+    struct event *const events[] = {s->jobs_done, s->made, s->tick, s->tell, s->beat};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        if (events[i])
+            event_free(events[i]);
     free(s);
 }
 

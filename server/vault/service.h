@@ -1,12 +1,14 @@
 /*
  * The vault's service: calls come in on peers' sockets, are checked against call.def, answered from
- * the keyring at once or, when the TPM is needed, after the TPM thread's job. One event loop;
+ * the keyring at once or, when the TPM or an asymmetric key is needed, after the job of the TPM
+ * thread or of a maker. One event loop;
  * replies of a turn leave each peer in one write. A malformed frame ends that peer, nothing else.
  */
 #ifndef SERVER_VAULT_SERVICE_H
 #define SERVER_VAULT_SERVICE_H
 
 #include "proto/base/buf.h"
+#include "server/vault/makers.h"
 #include "server/vault/tpm_thread.h"
 #include "server/vault/wire.h"
 
@@ -15,6 +17,8 @@ struct vault_service;
 
 struct vault_service_options {
     struct tpm_thread_options tpm;
+    struct makers_options makers;
+    uint32_t rsa_bits_least, rsa_bits_most; /* of pairs made here; 0: 2048, 8192 */
     /* Wants a descriptor of the TPM; answered by vault_service_give_tpm(), from in here or later.
      */
     void (*ask_tpm)(void *arg);
@@ -30,9 +34,9 @@ struct vault_service_options {
 
 rc_t vault_service_new(struct event_base *base, const struct vault_service_options *o,
                        struct vault_service **out);
-/* Starts the TPM thread; after the sandbox is entered. */
+/* Starts the TPM thread and the makers; after the sandbox is entered. */
 rc_t vault_service_start(struct vault_service *s);
-/* Closes all peers, ends the TPM thread, wipes, frees. */
+/* Closes all peers, ends the threads, wipes, frees. */
 void vault_service_free(struct vault_service *s);
 
 /* Takes fd over; its authority is `role` for as long as it lives. RC_BUSY: too many peers. */

@@ -6,6 +6,7 @@
 #define SERVER_VAULT_SERVICE_IMPL_H
 
 #include "server/vault/keyring.h"
+#include "server/vault/makers.h"
 #include "server/vault/service.h"
 
 struct event;
@@ -23,7 +24,7 @@ struct peer {
     bool stopped; /* not read until its answers are taken */
 };
 
-/* A call that waits for a job of the TPM thread; its frame is copied here. */
+/* A call that waits for a job of the TPM thread or of a maker; its frame is copied here. */
 struct parked {
     struct parked *next;
     uint64_t peer; /* serial: the peer may be gone meanwhile */
@@ -32,10 +33,12 @@ struct parked {
     struct buf payload;
 };
 
-/* A job under way and who waits for it. */
+/* A job under way and who waits for it. One of job and make is set: the other thread's until it is
+ * done, only compared here and handed back. */
 struct pending {
     struct pending *next;
-    struct job *job; /* the TPM thread's until it is done; only compared and handed back */
+    struct job *job;
+    struct make_job *make; /* for one call alone */
     enum job_kind kind;
     uint64_t domain;
     uint32_t epoch;
@@ -49,7 +52,8 @@ struct vault_service {
     struct crypto *crypto;
     struct keyring keyring;
     struct tpm_thread *tpm;
-    struct event *jobs_done, *tick, *tell, *beat;
+    struct makers *makers;
+    struct event *jobs_done, *made, *tick, *tell, *beat;
     struct peer *peers;
     size_t peer_count;
     uint64_t last_serial;
@@ -80,14 +84,19 @@ struct ask {
     bool again;  /* it was parked before: its job is done, so it must not wait for the same again */
     rc_t job_rc; /* how that job ended */
     struct bytes job_out;
+    struct make_job *made; /* it was parked for a maker: what came of that */
 };
 
 /* RC_OK: answered or parked; otherwise the dispatcher answers with that result. */
 typedef rc_t handler_fn(struct ask *a);
-handler_fn do_generate, do_register, do_get, do_transition, do_unseal, do_status, do_admin;
+handler_fn do_generate, do_generate_pair, do_register, do_get, do_transition, do_unseal, do_status,
+    do_admin;
 
 /* Parks the call until a job of this kind is done; RC_BUSY past the limits. */
 rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,
                   struct bytes in);
+/* Parks the call until a maker has done this job, which is taken over in any case. RC_BUSY past the
+ * limits. */
+rc_t service_make(struct ask *a, struct make_job *job);
 
 #endif

@@ -25,6 +25,11 @@ const char *vault_op_name(unsigned op)
     return op < VAULT_OP_END && calls[op].name ? calls[op].name : "unknown";
 }
 
+bool vault_op_is_slow(unsigned op)
+{
+    return op == VAULT_GENERATE_PAIR;
+}
+
 static rc_t put_control(struct buf *out, const struct control *c)
 {
     uint8_t raw[CONTROL_BYTES];
@@ -38,6 +43,12 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
     case VAULT_GENERATE:
         TRY(buf_add_be64(out, call->domain));
         return put_control(out, &call->control);
+    case VAULT_GENERATE_PAIR:
+        TRY(buf_add_be64(out, call->domain));
+        TRY(put_control(out, &call->control));
+        TRY(put_control(out, &call->control_public));
+        TRY(buf_add_be32(out, call->key_format));
+        return buf_add_be32(out, call->key_format_public);
     case VAULT_REGISTER:
         TRY(buf_add_be64(out, call->domain));
         TRY(put_control(out, &call->control));
@@ -47,6 +58,7 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
         TRY(buf_add_be64(out, call->domain));
         TRY(put_control(out, &call->control));
         TRY(buf_add(out, call->mac, sizeof call->mac));
+        TRY(buf_add_be32(out, call->key_format));
         return buf_add_bytes(out, call->material);
     case VAULT_TRANSITION:
         TRY(buf_add_be64(out, call->domain));
@@ -175,6 +187,12 @@ static rc_t take_fields(struct cursor *in, struct vault_call *out)
     case VAULT_GENERATE:
         TRY(take_u64(in, &out->domain));
         return take_control(in, &out->control);
+    case VAULT_GENERATE_PAIR:
+        TRY(take_u64(in, &out->domain));
+        TRY(take_control(in, &out->control));
+        TRY(take_control(in, &out->control_public));
+        TRY(take_u32(in, &out->key_format));
+        return take_u32(in, &out->key_format_public);
     case VAULT_REGISTER:
         TRY(take_u64(in, &out->domain));
         TRY(take_control(in, &out->control));
@@ -184,6 +202,7 @@ static rc_t take_fields(struct cursor *in, struct vault_call *out)
     case VAULT_GET:
         TRY(take_u64(in, &out->domain));
         TRY(take_stored(in, out));
+        TRY(take_u32(in, &out->key_format));
         out->material = take_rest(in);
         return RC_OK;
     case VAULT_TRANSITION:
@@ -214,6 +233,85 @@ rc_t vault_call_read(const struct frame *frame, struct vault_call *out)
     return in.left == 0 ? RC_OK : RC_PROTOCOL;
 }
 
+/* A field with its length before it. */
+static rc_t put_sized(struct buf *out, struct bytes field)
+{
+    TRY(buf_add_be32(out, (uint32_t)field.len));
+    return buf_add_bytes(out, field);
+}
+
+static rc_t take_sized(struct cursor *in, struct bytes *out)
+{
+    uint32_t len;
+    const uint8_t *p;
+    TRY(take_u32(in, &len));
+    TRY(take(in, len, &p));
+    *out = bytes_of(p, len);
+    return RC_OK;
+}
+
+/* One half of a pair. */
+static rc_t put_half(struct buf *out, const struct vault_half *h)
+{
+    TRY(buf_add(out, h->mac, sizeof h->mac));
+    TRY(buf_add(out, h->digest, sizeof h->digest));
+    TRY(buf_add_be32(out, h->key_format));
+    TRY(buf_add(out, h->other_digest, sizeof h->other_digest));
+    TRY(buf_add_be32(out, h->other_format));
+    return put_sized(out, h->envelope);
+}
+
+static rc_t take_half(struct cursor *in, struct vault_half *h)
+{
+    TRY(take_raw(in, h->mac, sizeof h->mac));
+    TRY(take_raw(in, h->digest, sizeof h->digest));
+    TRY(take_u32(in, &h->key_format));
+    TRY(take_raw(in, h->other_digest, sizeof h->other_digest));
+    TRY(take_u32(in, &h->other_format));
+    return take_sized(in, &h->envelope);
+}
+
+/* The reply's own half: that of the private key, or of the one key there is. */
+static struct vault_half first_half(const struct vault_reply *r)
+{
+    struct vault_half h = {
+        .envelope = r->envelope, .key_format = r->key_format, .other_format = r->other_format};
+    memcpy(h.mac, r->mac, sizeof h.mac);
+    memcpy(h.digest, r->digest, sizeof h.digest);
+    memcpy(h.other_digest, r->other_digest, sizeof h.other_digest);
+    return h;
+}
+
+static void set_first_half(struct vault_reply *r, const struct vault_half *h)
+{
+    r->envelope = h->envelope;
+    r->key_format = h->key_format;
+    r->other_format = h->other_format;
+    memcpy(r->mac, h->mac, sizeof r->mac);
+    memcpy(r->digest, h->digest, sizeof r->digest);
+    memcpy(r->other_digest, h->other_digest, sizeof r->other_digest);
+}
+
+static rc_t put_made(struct buf *out, const struct vault_reply *r)
+{
+    const struct vault_half h = first_half(r);
+    TRY(buf_add_be32(out, r->algorithm));
+    TRY(buf_add_be32(out, r->length));
+    TRY(buf_add_be32(out, r->curve));
+    return put_half(out, &h);
+}
+
+static rc_t take_made(struct cursor *in, struct vault_reply *r)
+{
+    struct vault_half h = {0};
+    TRY(take_u32(in, &r->algorithm));
+    TRY(take_u32(in, &r->length));
+    TRY(take_u32(in, &r->curve));
+    TRY(take_half(in, &h));
+    set_first_half(r, &h);
+    return RC_OK;
+}
+
 static rc_t put_answer(struct buf *out, enum vault_op op, const struct vault_reply *r)
 {
     if (r->rc != RC_OK)
@@ -221,10 +319,10 @@ static rc_t put_answer(struct buf *out, enum vault_op op, const struct vault_rep
     switch (op) {
     case VAULT_GENERATE:
     case VAULT_REGISTER:
-        TRY(buf_add(out, r->mac, sizeof r->mac));
-        TRY(buf_add(out, r->digest, sizeof r->digest));
-        TRY(buf_add_be32(out, r->key_format));
-        return buf_add_bytes(out, r->envelope);
+        return put_made(out, r);
+    case VAULT_GENERATE_PAIR:
+        TRY(put_made(out, r));
+        return put_half(out, &r->half);
     case VAULT_GET:
         TRY(buf_add_be32(out, r->key_format));
         return buf_add_bytes(out, r->plain);
@@ -235,12 +333,17 @@ static rc_t put_answer(struct buf *out, enum vault_op op, const struct vault_rep
     }
 }
 
+/* Room for the fixed fields of any reply. */
+enum { REPLY_FIXED_MOST = 12 + 2 * (CONTROL_MAC_BYTES + 2 * 32 + 2 * 4 + 4) };
+
 rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id,
                        const struct vault_reply *reply)
 {
     size_t mark;
     TRY(frame_open(w, (uint16_t)op, id,
-                   128 + reply->envelope.len + reply->plain.len + reply->status.len, &mark));
+                   REPLY_FIXED_MOST + reply->envelope.len + reply->half.envelope.len +
+                       reply->plain.len + reply->status.len,
+                   &mark));
     rc_t rc = put_answer(&w->out, op, reply);
     if (rc != RC_OK) {
         frame_undo(w, mark);
@@ -260,10 +363,11 @@ rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out)
     switch (op) {
     case VAULT_GENERATE:
     case VAULT_REGISTER:
-        TRY(take_raw(&in, out->mac, sizeof out->mac));
-        TRY(take_raw(&in, out->digest, sizeof out->digest));
-        TRY(take_u32(&in, &out->key_format));
-        out->envelope = take_rest(&in);
+        TRY(take_made(&in, out));
+        break;
+    case VAULT_GENERATE_PAIR:
+        TRY(take_made(&in, out));
+        TRY(take_half(&in, &out->half));
         break;
     case VAULT_GET:
         TRY(take_u32(&in, &out->key_format));

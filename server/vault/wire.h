@@ -1,7 +1,7 @@
 /*
  * Calls and replies of the vault on the socket: one frame each (server/ipc/frame.h), code =
- * vault_op, fixed fields in a fixed order, big-endian, and at most one field of variable length,
- * which is the rest of the payload. Used by client.c (workers, CLI) and by the vault; knows no key
+ * vault_op, fixed fields in a fixed order, big-endian, and at most one field of variable length
+ * without a length of its own, which is the rest of the payload. Used by client.c (workers, CLI) and by the vault; knows no key
  * and no socket.
  */
 #ifndef SERVER_VAULT_WIRE_H
@@ -20,7 +20,8 @@ enum {
     /* Fixed part of each call's payload. */
     WIRE_GENERATE_BYTES = 8 + CONTROL_BYTES,
     WIRE_REGISTER_BYTES = 8 + CONTROL_BYTES + 4,
-    WIRE_GET_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES,
+    WIRE_GENERATE_PAIR_BYTES = 8 + 2 * CONTROL_BYTES + 8,
+    WIRE_GET_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + 4,
     WIRE_TRANSITION_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + CONTROL_BYTES,
     /* Most bytes of any reply's payload. */
     VAULT_REPLY_MAX = VAULT_HIERARCHY_MAX,
@@ -29,6 +30,8 @@ enum {
 /* May a peer with this role send a call with this code and payload size? Shape of frame_fits_fn's
  * answer. */
 bool vault_call_allowed(uint16_t code, enum vault_peer peer, uint32_t len);
+/* Whether the call may take far longer than others, and so has a deadline of its own. */
+bool vault_op_is_slow(unsigned op);
 /* The operation's name for log lines, "VAULT_GET"; "unknown" otherwise. */
 const char *vault_op_name(unsigned op);
 

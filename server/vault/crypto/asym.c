@@ -34,6 +34,25 @@ uint32_t asym_family(uint32_t algorithm)
     }
 }
 
+uint32_t asym_default_format(uint32_t family, bool is_private)
+{
+    switch (family) {
+    case KMIP_ALGORITHM_RSA:
+        return KMIP_FORMAT_PKCS1;
+    case KMIP_ALGORITHM_EC:
+        return is_private ? KMIP_FORMAT_TRANSPARENT_EC_PRIVATE_KEY
+                          : KMIP_FORMAT_TRANSPARENT_EC_PUBLIC_KEY;
+    case KMIP_ALGORITHM_DSA:
+        return is_private ? KMIP_FORMAT_TRANSPARENT_DSA_PRIVATE_KEY
+                          : KMIP_FORMAT_TRANSPARENT_DSA_PUBLIC_KEY;
+    case KMIP_ALGORITHM_DH: /* the table has none; this one loses nothing */
+        return is_private ? KMIP_FORMAT_TRANSPARENT_DH_PRIVATE_KEY
+                          : KMIP_FORMAT_TRANSPARENT_DH_PUBLIC_KEY;
+    default:
+        return 0;
+    }
+}
+
 uint32_t asym_nist_curve(uint32_t bits)
 {
     static const struct {

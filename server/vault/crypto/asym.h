@@ -31,6 +31,8 @@ struct asym_facts {
 /* Cryptographic Algorithm without the use it is meant for: ECDSA, ECDH and ECMQV are EC. 0: not an
  * asymmetric algorithm that is known here. */
 uint32_t asym_family(uint32_t algorithm);
+/* The Key Format Type that such keys have by default (KMIP 2.1, 4.26, table 81); 0: no family. */
+uint32_t asym_default_format(uint32_t family, bool is_private);
 /* The NIST curve of this length (P-224, P-256, P-384, P-521), as the KMIP number; 0: none. */
 uint32_t asym_nist_curve(uint32_t bits);
 

@@ -35,6 +35,7 @@ int main(void)
     Suite *s = suite_create("vault");
     suite_add_tcase(s, crypto_tests());
     suite_add_tcase(s, asym_tests());
+    suite_add_tcase(s, makers_tests());
     suite_add_tcase(s, envelope_tests());
     suite_add_tcase(s, rules_tests());
     suite_add_tcase(s, wire_tests());

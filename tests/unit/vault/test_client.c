@@ -25,7 +25,7 @@ static int connect_pair(void)
 
 static void setup(void)
 {
-    const struct vault_client_config cfg = {.call_ms = 150, .waiting_max = 40};
+    const struct vault_client_config cfg = {.call_ms = 150, .slow_ms = 600, .waiting_max = 40};
     base = event_base_new();
     ck_assert_int_eq(vault_client_new(base, &cfg, &client), RC_OK);
     answers = 0;
@@ -136,6 +136,35 @@ START_TEST(an_unanswered_call_times_out_and_a_late_answer_finds_nobody)
 }
 END_TEST
 
+START_TEST(a_slow_call_has_a_deadline_of_its_own)
+{
+    struct vault_call pair = {.op = VAULT_GENERATE_PAIR,
+                              .domain = 1,
+                              .control = sample_control(),
+                              .control_public = sample_control()};
+    vault_end = connect_pair();
+    results[0] = RC_COUNT;
+    ck_assert_int_eq(vault_client_call(client, &pair, NULL, done, NULL), RC_OK);
+    run_ms(20);
+    ck_assert_int_eq(call(1), RC_OK); /* made later, expires sooner */
+    run_ms(250);
+    ck_assert_uint_eq(answers, 1);
+    ck_assert_int_eq(results[1], RC_TIMEOUT);
+    ck_assert_int_eq(results[0], RC_COUNT);
+    run_ms(450);
+    ck_assert_uint_eq(answers, 2);
+    ck_assert_int_eq(results[0], RC_TIMEOUT);
+    ck_assert_int_eq(vault_client_call(client, &pair, NULL, done, NULL), RC_OK);
+    ck_assert_int_eq(call(1), RC_OK);
+    close(vault_end); /* a lost vault is told to both at once */
+    vault_end = -1;
+    run_ms(20);
+    ck_assert_uint_eq(answers, 4);
+    ck_assert_int_eq(results[0], RC_UNAVAILABLE);
+    ck_assert_int_eq(results[1], RC_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(a_lost_vault_fails_what_is_in_flight_and_a_new_channel_serves)
 {
     ck_assert_int_eq(call(0), RC_UNAVAILABLE); /* no channel yet */
@@ -198,6 +227,7 @@ TCase *client_tests(void)
     tcase_add_test(t, calls_leave_in_one_write_and_answers_find_their_callers);
     tcase_add_test(t, calls_are_flushed_at_the_end_of_the_turn_by_themselves);
     tcase_add_test(t, an_unanswered_call_times_out_and_a_late_answer_finds_nobody);
+    tcase_add_test(t, a_slow_call_has_a_deadline_of_its_own);
     tcase_add_test(t, a_lost_vault_fails_what_is_in_flight_and_a_new_channel_serves);
     tcase_add_test(t, calls_are_bounded);
     tcase_add_test(t, a_malformed_answer_ends_the_channel);

@@ -24,9 +24,11 @@ static struct vault_call sample_call(enum vault_op op)
         .op = op,
         .domain = 1,
         .control = sample_control(),
+        .control_public = sample_control(),
         .next = sample_control(),
         .material = bytes_str("an envelope, or key bytes"),
         .key_format = 1,
+        .key_format_public = 5,
         .hierarchy = bytes_str("rows"),
         .body = bytes_str("a step"),
     };
@@ -35,8 +37,8 @@ static struct vault_call sample_call(enum vault_op op)
     return c;
 }
 
-static const enum vault_op ops[] = {VAULT_GENERATE, VAULT_REGISTER, VAULT_GET,  VAULT_TRANSITION,
-                                    VAULT_UNSEAL,   VAULT_STATUS,   VAULT_ADMIN};
+static const enum vault_op ops[] = {VAULT_GENERATE,   VAULT_GENERATE_PAIR, VAULT_REGISTER, VAULT_GET,
+                                    VAULT_TRANSITION, VAULT_UNSEAL,        VAULT_STATUS,   VAULT_ADMIN};
 
 /* Takes the one frame of a writer apart again. */
 static struct frame frame_of(const struct frame_writer *w)
@@ -72,6 +74,29 @@ START_TEST(calls_read_back_as_written)
 }
 END_TEST
 
+static void is_made(const struct vault_reply *r)
+{
+    ck_assert(bytes_is(r->envelope, "envelope"));
+    ck_assert_uint_eq(r->mac[0], 7);
+    ck_assert_uint_eq(r->digest[31], 8);
+    ck_assert_uint_eq(r->other_digest[31], 9);
+    ck_assert_uint_eq(r->key_format, 1);
+    ck_assert_uint_eq(r->other_format, 3);
+    ck_assert_uint_eq(r->algorithm, 4);
+    ck_assert_uint_eq(r->length, 2048);
+    ck_assert_uint_eq(r->curve, 7);
+}
+
+static void is_other_half(const struct vault_half *h)
+{
+    ck_assert(bytes_is(h->envelope, "the other envelope"));
+    ck_assert_uint_eq(h->mac[31], 10);
+    ck_assert_uint_eq(h->digest[0], 11);
+    ck_assert_uint_eq(h->other_digest[0], 12);
+    ck_assert_uint_eq(h->key_format, 5);
+    ck_assert_uint_eq(h->other_format, 6);
+}
+
 START_TEST(replies_read_back_as_written)
 {
     struct vault_reply reply =
@@ -80,11 +105,22 @@ START_TEST(replies_read_back_as_written)
                                .envelope = bytes_str("envelope"),
                                .plain = bytes_str("plain"),
                                .key_format = 1,
+                               .other_format = 3,
+                               .algorithm = 4,
+                               .length = 2048,
+                               .curve = 7,
+                               .half = {.envelope = bytes_str("the other envelope"),
+                                        .key_format = 5,
+                                        .other_format = 6},
                                .status = bytes_str("{}"),
                            },
                        back;
     memset(reply.mac, 7, sizeof reply.mac);
     memset(reply.digest, 8, sizeof reply.digest);
+    memset(reply.other_digest, 9, sizeof reply.other_digest);
+    memset(reply.half.mac, 10, sizeof reply.half.mac);
+    memset(reply.half.digest, 11, sizeof reply.half.digest);
+    memset(reply.half.other_digest, 12, sizeof reply.half.other_digest);
     for (int rc = RC_OK; rc <= RC_INTEGRITY; rc += RC_INTEGRITY) {
         struct frame_writer w = {BUF_EMPTY, 0};
         reply.rc = (rc_t)rc;
@@ -96,9 +132,17 @@ START_TEST(replies_read_back_as_written)
             ck_assert_uint_eq(back.envelope.len + back.plain.len, 0);
         else if (ops[_i] == VAULT_GET)
             ck_assert(bytes_is(back.plain, "plain") && back.key_format == 1);
-        else if (ops[_i] == VAULT_GENERATE)
-            ck_assert(bytes_is(back.envelope, "envelope") && back.digest[0] == 8 &&
-                      back.mac[0] == 7);
+        else if (ops[_i] == VAULT_GENERATE || ops[_i] == VAULT_REGISTER ||
+                 ops[_i] == VAULT_GENERATE_PAIR)
+            is_made(&back);
+        if (rc == RC_OK && ops[_i] == VAULT_GENERATE_PAIR)
+            is_other_half(&back.half);
+        for (size_t len = 0; rc == RC_OK && ops[_i] == VAULT_GENERATE_PAIR && len < f.payload.len;
+             len++) {
+            struct frame cut = f;
+            cut.payload.len = len;
+            ck_assert_int_eq(vault_reply_read(&cut, &back), RC_PROTOCOL);
+        }
         f.rc = RC_COUNT;
         ck_assert_int_eq(vault_reply_read(&f, &back), RC_PROTOCOL);
         frame_writer_free(&w);
@@ -127,7 +171,9 @@ static const struct {
     {VAULT_ADMIN, 10, FROM_ADMIN, true},
     {VAULT_UNSEAL, 10, FROM_SUPERVISOR, false},
     {VAULT_OP_END, 0, FROM_WORKER, false},
-    {7, 0, FROM_WORKER, false},
+    {VAULT_GENERATE_PAIR, WIRE_GENERATE_PAIR_BYTES, FROM_WORKER, true},
+    {VAULT_GENERATE_PAIR, WIRE_GENERATE_PAIR_BYTES + 1, FROM_WORKER, false},
+    {VAULT_GENERATE_PAIR, WIRE_GENERATE_PAIR_BYTES, FROM_ADMIN, false},
     {0xFFFF, 0, FROM_WORKER, false},
 };
 

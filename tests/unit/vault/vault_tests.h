@@ -18,5 +18,6 @@ TCase *wire_tests(void);
 TCase *client_tests(void);
 TCase *crypto_tests(void);
 TCase *asym_tests(void);
+TCase *makers_tests(void);
 
 #endif

@@ -260,7 +260,7 @@ struct vault_reply unseal(void)
     return ask(&(struct vault_call){.op = VAULT_UNSEAL, .hierarchy = buf_view(&fx.rows)});
 }
 
-static struct control new_key(void)
+struct control new_record(void)
 {
     int64_t now = clock_wall_s();
     struct control c = {
@@ -290,7 +290,7 @@ static struct control new_key(void)
 struct vault_reply generate(struct control *c)
 {
     if (c->version == 0)
-        *c = new_key();
+        *c = new_record();
     return ask(&(struct vault_call){.op = VAULT_GENERATE, .domain = 1, .control = *c});
 }
 
@@ -315,3 +315,31 @@ void wait_state(const char *state)
     }
     ck_abort_msg("not %s but %.*s", state, (int)r.status.len, r.status.data);
 }
+
+#ifndef HF_SANITIZERS
+int scan_memory(pid_t pid, const uint8_t *what, size_t len)
+{
+    char path[64], line[512];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "r");
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    int mem = open(path, O_RDONLY);
+    ck_assert(maps && mem >= 0);
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long from, to;
+        char mode[8];
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[0] != 'r' || mode[1] != 'w')
+            continue;
+        uint8_t *copy = malloc(to - from);
+        ssize_t n = copy ? pread(mem, copy, to - from, (off_t)from) : -1;
+        for (uint8_t *p = copy; n > 0 && (p = memmem(p, (size_t)(copy + n - p), what, len)) != NULL;
+             p++)
+            found++;
+        free(copy);
+    }
+    fclose(maps);
+    close(mem);
+    return found;
+}
+#endif

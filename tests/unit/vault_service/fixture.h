@@ -48,10 +48,18 @@ int swtpm_connect(void);
 /* One call on fx.fd; answers live in fx.arena. Fails the test when there is no answer at all. */
 struct vault_reply ask(const struct vault_call *call);
 struct vault_reply unseal(void);
-/* A new key of domain 1, Active, extractable; fills control. */
+/* The record of a new AES-256 key of domain 1, Active, extractable. */
+struct control new_record(void);
+/* A new key with such a record, or with the one given; fills control. */
 struct vault_reply generate(struct control *c);
 struct vault_reply get(const struct control *c, const struct vault_reply *made);
 /* Waits until the status names this state, 10 s at most. */
 void wait_state(const char *state);
+#ifndef HF_SANITIZERS /* they map terabytes, and keep what is freed */
+/* How often the bytes stand in the memory of this process. */
+int scan_memory(pid_t pid, const uint8_t *what, size_t len);
+#endif
+
+TCase *pair_tests(void); /* test_pairs.c */
 
 #endif
