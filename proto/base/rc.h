@@ -56,6 +56,8 @@
     X(RC_OBJECT_TYPE,         "this object type is not supported here",                 0x30)     \
     X(RC_APP_NAMESPACE,       "application data cannot be made for this namespace",     0x0F)     \
     X(RC_STORAGE_UNAVAILABLE, "none of these protection storage masks is offered",      0x44)     \
+    X(RC_STORAGE_PRIVATE,     "none of the private key's storage masks is offered",     0x48)     \
+    X(RC_STORAGE_PUBLIC,      "none of the public key's storage masks is offered",      0x49)     \
     X(RC_NOT_QUANTUM_SAFE,    "the object would not be quantum safe",                   0x100)    \
     X(RC_NO_KEY_VALUE,        "the key value is not present",                           0x13)     \
     /* what the client may do */                                                                  \

@@ -67,10 +67,16 @@ static rc_t keep_ids(struct engine_request *rq)
             ids->registered = id;
         else if (it->operation == KMIP_OP_LOCATE)
             ids->located = id;
+        else if (it->operation == KMIP_OP_CREATE_KEY_PAIR) {
+            ids->pair_private = id;
+            ids->pair_public = it->second_id;
+        }
     }
     if (it->id_effect == ID_CLEAR)
         return RC_OK;
     ids->all[ids->count++] = id;
+    if (!uid_is_nil(&it->second_id))
+        ids->all[ids->count++] = it->second_id;
     return RC_OK;
 }
 
@@ -342,6 +348,9 @@ static void after_load(struct engine_request *rq)
     }
     if (rc == RC_OK && rq->op->perform)
         rc = rq->op->perform(it);
+    /* What makes an object, and has lost on its name: before the vault makes a key for nothing. */
+    if (rc == RC_OK && rq->name_taken[rq->at] && it->change_count == 0)
+        rc = RC_NAME_TAKEN;
     if (rc != RC_OK)
         request_item_failed(rq, rc);
     else if (it->call_count)
@@ -441,7 +450,7 @@ static rc_t begin_run(struct engine_request *rq)
     rq->at = 0;
     rq->result_count = 0;
     rq->results = ARENA_ARRAY(&rq->memory, count + 1, struct item_result);
-    rq->ids.all = ARENA_ARRAY(&rq->memory, count + 1, struct uid);
+    rq->ids.all = ARENA_ARRAY(&rq->memory, count * 2 + 1, struct uid); /* a pair is two */
     if (!rq->results || !rq->ids.all)
         return RC_NO_MEMORY;
     return answer_begin(rq);

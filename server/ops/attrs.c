@@ -164,6 +164,8 @@ static bool settable(const struct kmip_attr_info *info, enum attrs_origin origin
     case KMIP_TAG_RANDOM_NUMBER_GENERATOR:
         return origin == ATTRS_REGISTER; /* the server's when it generates (KMIP 2.1, 4.38, 4.46) */
     case KMIP_TAG_FRESH:
+    case KMIP_TAG_CERTIFICATE_LENGTH: /* the certificate's own; may be told (KMIP 2.1, table 293) */
+    case KMIP_TAG_DIGITAL_SIGNATURE_ALGORITHM:
         return origin == ATTRS_REGISTER;
     case KMIP_TAG_KEY_FORMAT_TYPE:
         return origin == ATTRS_CREATE; /* may be asked for (KMIP 2.1, 4.26) */

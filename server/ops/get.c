@@ -15,13 +15,32 @@ rc_t get_prepare(struct op_item *it)
     return RC_OK;
 }
 
-/* The format to answer in, or 0 if the object cannot be given in the one asked for. */
-static uint32_t format_for(const struct op_item *it, uint32_t asked)
+static bool is_key_of_pair(uint32_t object_type)
+{
+    return object_type == KMIP_OBJECT_PRIVATE_KEY || object_type == KMIP_OBJECT_PUBLIC_KEY;
+}
+
+/* A format that the version lacks cannot be told: the nearest one that each has. */
+static uint32_t stored_format(const struct op_item *it)
 {
     uint32_t stored = it->object->key_format;
-    if (asked == 0 || asked == stored)
+    if (kmip_enum_known(KMIP_TAG_KEY_FORMAT_TYPE, stored, it->version))
         return stored;
-    if (it->object->control.object_type != KMIP_OBJECT_SYMMETRIC_KEY)
+    if (it->object->control.object_type == KMIP_OBJECT_PRIVATE_KEY)
+        return KMIP_FORMAT_PKCS8;
+    return it->object->control.object_type == KMIP_OBJECT_PUBLIC_KEY ? KMIP_FORMAT_X_509 : stored;
+}
+
+/* The format to answer in, or 0 if the object cannot be given in the one asked for. Those of the
+ * keys of a pair go into each other in the vault. */
+static uint32_t format_for(const struct op_item *it, uint32_t asked)
+{
+    uint32_t stored = it->object->key_format, type = it->object->control.object_type;
+    if (asked == 0)
+        return stored_format(it);
+    if (asked == stored || is_key_of_pair(type))
+        return asked;
+    if (type != KMIP_OBJECT_SYMMETRIC_KEY)
         return 0;
     bool both = (asked == KMIP_FORMAT_RAW || asked == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY) &&
                 (stored == KMIP_FORMAT_RAW || stored == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY);
@@ -81,6 +100,12 @@ static rc_t get_template(struct op_item *it)
     return respond(it, object);
 }
 
+/* Whether the object itself has parts that are kept among the attributes. */
+static bool needs_attributes(uint32_t object_type)
+{
+    return object_type == KMIP_OBJECT_SECRET_DATA || object_type == KMIP_OBJECT_OPAQUE_OBJECT;
+}
+
 rc_t get_perform(struct op_item *it)
 {
     const struct kmip_get_request *in = it->request;
@@ -106,9 +131,11 @@ rc_t get_perform(struct op_item *it)
     struct vault_call *call = &it->calls[it->call_count++];
     *call = (struct vault_call){
         .op = VAULT_GET, .domain = c->domain, .control = *c, .material = it->object->material};
+    if (is_key_of_pair(c->object_type))
+        call->key_format = g->format;
     memcpy(call->mac, it->object->control_mac, sizeof call->mac);
     /* A key that was served before needs nothing of its other attributes. */
-    if (c->object_type == KMIP_OBJECT_SYMMETRIC_KEY && !attrs_may_be_fresh(it->object))
+    if (!needs_attributes(c->object_type) && !attrs_may_be_fresh(it->object))
         return RC_OK;
     struct kmip_attributes rest;
     TRY(attrs_load(it->arena, it->object, &rest));
@@ -116,6 +143,20 @@ rc_t get_perform(struct op_item *it)
     const struct kmip_attribute *opaque = kmip_attributes_find(&rest, KMIP_TAG_OPAQUE_DATA_TYPE, 0);
     g->opaque_type = opaque ? opaque->value->enumeration : 0;
     return end_freshness(it, &rest);
+}
+
+/* A structure, of which the vault gave the TTLV bytes, that views them; or NULL. */
+static struct node *material_structure(struct op_item *it)
+{
+    struct node *material = NULL;
+    rc_t rc = ttlv_read(it->arena, it->replies[0].plain, NULL, &material);
+    return rc == RC_OK && material->tag == KMIP_TAG_KEY_MATERIAL ? material : NULL;
+}
+
+static bool is_transparent(uint32_t format)
+{
+    return format >= KMIP_FORMAT_TRANSPARENT_DSA_PRIVATE_KEY &&
+           format <= KMIP_FORMAT_TRANSPARENT_EC_PUBLIC_KEY;
 }
 
 static struct kmip_key_block *key_block(struct op_item *it, const struct getting *g)
@@ -131,6 +172,10 @@ static struct kmip_key_block *key_block(struct op_item *it, const struct getting
         if (!value->structure ||
             node_append(value->structure, node_bytes(a, KMIP_TAG_KEY, it->replies[0].plain)) !=
                 RC_OK)
+            return NULL;
+    } else if (is_transparent(g->format)) {
+        value->structure = material_structure(it);
+        if (!value->structure)
             return NULL;
     } else {
         value->material = it->replies[0].plain;
@@ -151,6 +196,23 @@ static rc_t fill_object(struct op_item *it, const struct getting *g, struct kmip
         object->symmetric_key = KMIP_NEW(a, symmetric_key);
         if (!object->symmetric_key || !(object->symmetric_key->key_block = key_block(it, g)))
             return RC_NO_MEMORY;
+        return RC_OK;
+    case KMIP_OBJECT_PRIVATE_KEY:
+        object->private_key = KMIP_NEW(a, private_key);
+        if (!object->private_key || !(object->private_key->key_block = key_block(it, g)))
+            return RC_NO_MEMORY;
+        return RC_OK;
+    case KMIP_OBJECT_PUBLIC_KEY:
+        object->public_key = KMIP_NEW(a, public_key);
+        if (!object->public_key || !(object->public_key->key_block = key_block(it, g)))
+            return RC_NO_MEMORY;
+        return RC_OK;
+    case KMIP_OBJECT_CERTIFICATE:
+        object->certificate = KMIP_NEW(a, certificate);
+        if (!object->certificate)
+            return RC_NO_MEMORY;
+        object->certificate->type = KMIP_CERTIFICATE_X_509; /* no other is taken */
+        object->certificate->value = it->replies[0].plain;
         return RC_OK;
     case KMIP_OBJECT_SECRET_DATA:
         object->secret_data = KMIP_NEW(a, secret_data);

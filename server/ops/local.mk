@@ -1,4 +1,4 @@
-# server/ops: the KMIP operations, one table and pure functions. Knows proto, base, policy and the plain
+# server/ops: the KMIP operations, one table and pure functions. Knows proto, base, policy, certs/facts.h and the plain
 # structures of db and vault; no SQL, no TLS, no TPM, no clock.
 noinst_LIBRARIES += server/ops/libops.a
 server_ops_libops_a_SOURCES = \
@@ -7,5 +7,6 @@ server_ops_libops_a_SOURCES = \
 	server/ops/filter.c server/ops/filter.h \
 	server/ops/edit.c server/ops/edit.h server/ops/attributes.c \
 	server/ops/check.c server/ops/log.c server/ops/template.c server/ops/template.h \
-	server/ops/make.c server/ops/get.c server/ops/get_attributes.c \
+	server/ops/make.c server/ops/make_pair.c server/ops/make_register.c server/ops/making.h \
+	server/ops/get.c server/ops/get_attributes.c \
 	server/ops/locate.c server/ops/lifecycle.c server/ops/query.c

@@ -4,18 +4,10 @@
  * rules of attrs.c. KMIP 1.4, 4.1 and 4.3; KMIP 2.1, 6.1.8 and 6.1.43.
  */
 #include "server/base/symmetric.h"
-#include "server/ops/op.h"
+#include "server/ops/making.h"
 #include "server/ops/template.h"
 
-/* Between prepare, perform and complete. */
-struct making {
-    struct object object;
-    struct kmip_attributes rest;
-    struct bytes material; /* Register: the plain bytes, in the request */
-};
-
-/* A new object of this type: everything that does not come from the client. */
-static rc_t begin(struct op_item *it, uint32_t type, struct making **out)
+rc_t making_begin(struct op_item *it, uint32_t type, struct making **out)
 {
     struct making *m = ARENA_NEW(it->arena, struct making);
     if (!m)
@@ -36,19 +28,22 @@ static rc_t begin(struct op_item *it, uint32_t type, struct making **out)
     return RC_OK;
 }
 
-/* At least one of the client's masks must describe our storage. */
-static rc_t check_storage(const struct kmip_protection_storage_masks *masks)
+bool making_storage_fits(const struct kmip_protection_storage_masks *masks)
 {
     if (!masks || masks->masks.count == 0)
-        return RC_OK;
+        return true;
     for (size_t i = 0; i < masks->masks.count; i++)
         if ((masks->masks.items[i].value & ~(int64_t)ATTRS_STORAGE) == 0)
-            return RC_OK;
-    return RC_STORAGE_UNAVAILABLE;
+            return true;
+    return false;
 }
 
-/* What the server sets on every new object, whoever made the material. */
-static rc_t server_attributes(struct op_item *it, struct making *m)
+static rc_t check_storage(const struct kmip_protection_storage_masks *masks)
+{
+    return making_storage_fits(masks) ? RC_OK : RC_STORAGE_UNAVAILABLE;
+}
+
+rc_t making_server_attributes(struct op_item *it, struct making *m)
 {
     struct arena *a = it->arena;
     const struct kmip_attribute *quantum = kmip_attributes_find(&m->rest, KMIP_TAG_QUANTUM_SAFE, 0);
@@ -62,17 +57,32 @@ static rc_t server_attributes(struct op_item *it, struct making *m)
                                        ATTRS_STORAGE);
 }
 
-/* Puts signature, envelope and digest from the vault's reply into the object, and stores the rest.
- */
+rc_t making_made_here(struct op_item *it, struct making *m)
+{
+    TRY(kmip_attributes_add_date(it->arena, &m->rest, KMIP_TAG_ORIGINAL_CREATION_DATE, it->now));
+    return attrs_add_rng(it->arena, &m->rest);
+}
+
+rc_t making_finish(struct op_item *it, struct making *m, const struct making_sealed *sealed)
+{
+    memcpy(m->object.control_mac, sealed->mac, sizeof m->object.control_mac);
+    m->object.material = sealed->envelope;
+    if (m->object.control.object_type != KMIP_OBJECT_TEMPLATE) /* the one object without material */
+        TRY(attrs_add_digest(it->arena, &m->rest, sealed->digest, sealed->digest_format));
+    if (sealed->other_format)
+        TRY(attrs_add_digest(it->arena, &m->rest, sealed->other_digest, sealed->other_format));
+    TRY(attrs_store(it->arena, &m->object, &m->rest));
+    op_insert(it, &m->object);
+    return RC_OK;
+}
+
+/* The one object of Create and Register. */
 static rc_t finish(struct op_item *it, struct making *m, uint32_t digest_format)
 {
     const struct vault_reply *reply = &it->replies[0];
-    memcpy(m->object.control_mac, reply->mac, sizeof m->object.control_mac);
-    m->object.material = reply->envelope;
-    if (m->object.control.object_type != KMIP_OBJECT_TEMPLATE) /* the one object without material */
-        TRY(attrs_add_digest(it->arena, &m->rest, reply->digest, digest_format));
-    TRY(attrs_store(it->arena, &m->object, &m->rest));
-    op_insert(it, &m->object);
+    const struct making_sealed sealed = {reply->mac,      reply->digest, reply->other_digest,
+                                         reply->envelope, digest_format, reply->other_format};
+    TRY(making_finish(it, m, &sealed));
     it->id_effect = ID_SET;
     it->result_id = m->object.control.uid;
     return RC_OK;
@@ -101,7 +111,7 @@ rc_t create_prepare(struct op_item *it)
         return RC_OBJECT_TYPE;
     TRY(check_storage(in->protection_storage_masks));
     struct making *m;
-    TRY(begin(it, in->object_type, &m));
+    TRY(making_begin(it, in->object_type, &m));
     TRY(attrs_take(it->arena, it->version, ATTRS_CREATE, &it->limits->attrs, &in->attributes,
                    &m->object, &m->rest));
     TRY(choose_length(&m->object.control));
@@ -110,9 +120,8 @@ rc_t create_prepare(struct op_item *it)
     if (m->object.key_format != KMIP_FORMAT_RAW &&
         m->object.key_format != KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY)
         return RC_KEY_FORMAT;
-    TRY(kmip_attributes_add_date(it->arena, &m->rest, KMIP_TAG_ORIGINAL_CREATION_DATE, it->now));
-    TRY(attrs_add_rng(it->arena, &m->rest));
-    return server_attributes(it, m);
+    TRY(making_made_here(it, m));
+    return making_server_attributes(it, m);
 }
 
 rc_t create_perform(struct op_item *it)
@@ -141,8 +150,7 @@ rc_t create_complete(struct op_item *it)
 
 /* ---- Register ------------------------------------------------------------------------------- */
 
-/* Algorithm and length from attribute and key block: one of them may be silent, both must agree. */
-static rc_t agree(uint32_t *mine, int64_t given)
+rc_t making_agree(uint32_t *mine, int64_t given)
 {
     if (given == 0)
         return RC_OK;
@@ -180,9 +188,9 @@ static rc_t take_key_block(struct making *m, const struct kmip_key_block *block,
         return RC_NO_KEY_VALUE;
     if (block->key_value->wrapped.data)
         return RC_WRAP_UNSUPPORTED;
-    TRY(agree(&c->algorithm, block->cryptographic_algorithm));
+    TRY(making_agree(&c->algorithm, block->cryptographic_algorithm));
     if (block->cryptographic_length.set)
-        TRY(agree(&c->length, block->cryptographic_length.value));
+        TRY(making_agree(&c->length, block->cryptographic_length.value));
     m->object.key_format = block->key_format_type;
     m->material = block->key_value->material;
     switch (block->key_format_type) {
@@ -225,6 +233,8 @@ static rc_t take_inner(struct op_item *it, struct making *m, const struct kmip_a
 
 static rc_t take_object(struct op_item *it, struct making *m, const struct kmip_object *object)
 {
+    if (register_is_asymmetric(object->type))
+        return register_take_asymmetric(it, m, object);
     switch (object->type) {
     case KMIP_OBJECT_SYMMETRIC_KEY:
         TRY(take_key_block(m, object->symmetric_key->key_block, true));
@@ -249,7 +259,7 @@ static rc_t take_object(struct op_item *it, struct making *m, const struct kmip_
 static bool is_offered(uint32_t type)
 {
     return type == KMIP_OBJECT_SYMMETRIC_KEY || type == KMIP_OBJECT_SECRET_DATA ||
-           type == KMIP_OBJECT_OPAQUE_OBJECT || type == KMIP_OBJECT_TEMPLATE;
+           type == KMIP_OBJECT_OPAQUE_OBJECT || type == KMIP_OBJECT_TEMPLATE || register_is_asymmetric(type);
 }
 
 /* A Template is attributes alone; it has no state of its own, nothing to protect and is never fresh. */
@@ -276,7 +286,7 @@ rc_t register_prepare(struct op_item *it)
         return RC_INVALID_FIELD;
     TRY(check_storage(in->protection_storage_masks));
     struct making *m;
-    TRY(begin(it, in->object_type, &m));
+    TRY(making_begin(it, in->object_type, &m));
     if (in->object_type == KMIP_OBJECT_TEMPLATE)
         return take_template(it, m, in);
     TRY(attrs_take(it->arena, it->version, ATTRS_REGISTER, &it->limits->attrs, &in->attributes,
@@ -285,7 +295,7 @@ rc_t register_prepare(struct op_item *it)
     if (block && block->key_value && block->key_value->attributes.count)
         TRY(take_inner(it, m, &in->attributes, &block->key_value->attributes));
     TRY(take_object(it, m, in->object));
-    return server_attributes(it, m);
+    return making_server_attributes(it, m);
 }
 
 rc_t register_perform(struct op_item *it)
@@ -308,6 +318,11 @@ rc_t register_complete(struct op_item *it)
     uint32_t format = m->object.key_format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY
                           ? KMIP_FORMAT_RAW
                           : m->object.key_format;
+    if (register_is_asymmetric(m->object.control.object_type)) {
+        TRY(register_told(m, &it->replies[0]));
+        if (m->object.control.object_type == KMIP_OBJECT_CERTIFICATE)
+            format = 0; /* of keys and secret data alone (KMIP 2.1, 4.21) */
+    }
     TRY(finish(it, m, format));
     struct kmip_created_response *out = op_respond(it);
     if (!out)

@@ -5,6 +5,8 @@
 static const struct op ops[] = {
     {KMIP_OP_CREATE, "Create", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_CREATE,
      create_prepare, create_perform, create_complete},
+    {KMIP_OP_CREATE_KEY_PAIR, "Create Key Pair", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_CREATE_KEY_PAIR,
+     create_pair_prepare, create_pair_perform, create_pair_complete},
     {KMIP_OP_REGISTER, "Register", V1_0, V2_1, OP_WRITES | OP_VAULT, PERMIT_REGISTER,
      register_prepare, register_perform, register_complete},
     {KMIP_OP_LOCATE, "Locate", V1_0, V2_1, 0, PERMIT_LOCATE,
@@ -72,6 +74,11 @@ static struct uid by_enumeration(const struct op_ids *ids, uint32_t which)
         return ids->created;
     case KMIP_UID_REGISTER:
         return ids->registered;
+    /* Create Key Pair alone would mean both of them, and the operation done for each. */
+    case KMIP_UID_CREATE_KEY_PAIR_PRIVATE_KEY:
+        return ids->pair_private;
+    case KMIP_UID_CREATE_KEY_PAIR_PUBLIC_KEY:
+        return ids->pair_public;
     case KMIP_UID_LOCATE:
         return ids->located;
     default:

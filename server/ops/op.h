@@ -36,6 +36,7 @@ struct op_ids {
     struct uid created;     /* by the last Create, Register, Locate; nil: none */
     struct uid registered;
     struct uid located;
+    struct uid pair_private, pair_public; /* by the last Create Key Pair */
     size_t count; /* all that responses of this request carried, in order */
     struct uid *all;
 };
@@ -94,6 +95,7 @@ struct op_item {
     void *response; /* typed payload, by operation */
     enum op_id_effect id_effect;
     struct uid result_id; /* ID_SET: the identifier */
+    struct uid second_id; /* ID_SET: another one in the response, of a public key; nil: none */
 
     /* set by whoever fails: ID_CLEAR counts then, too */
     void *failure;   /* typed payload that the refusal carries, by operation; NULL as a rule */
@@ -161,6 +163,7 @@ void op_take_signature(struct op_item *it, size_t change, size_t reply);
 op_fn query_perform, discover_perform;                       /* query.c */
 op_fn create_prepare, create_perform, create_complete;       /* make.c */
 op_fn register_prepare, register_perform, register_complete; /* make.c */
+op_fn create_pair_prepare, create_pair_perform, create_pair_complete; /* make_pair.c */
 op_fn get_prepare, get_perform, get_complete;                /* get.c */
 op_fn get_attributes_prepare, get_attributes_perform;        /* get_attributes.c */
 op_fn get_attribute_list_prepare, get_attribute_list_perform;

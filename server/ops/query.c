@@ -31,8 +31,10 @@ static rc_t query_operations(struct op_item *it, struct kmip_query_response *out
 
 static rc_t query_objects(struct op_item *it, struct kmip_query_response *out)
 {
-    static const uint32_t types[] = {KMIP_OBJECT_SYMMETRIC_KEY, KMIP_OBJECT_TEMPLATE, KMIP_OBJECT_SECRET_DATA,
-                                     KMIP_OBJECT_OPAQUE_OBJECT};
+    static const uint32_t types[] = {
+        KMIP_OBJECT_CERTIFICATE, KMIP_OBJECT_SYMMETRIC_KEY, KMIP_OBJECT_PUBLIC_KEY,    KMIP_OBJECT_PRIVATE_KEY,
+        KMIP_OBJECT_TEMPLATE,    KMIP_OBJECT_SECRET_DATA,   KMIP_OBJECT_OPAQUE_OBJECT,
+    };
     enum { COUNT = sizeof types / sizeof types[0] };
     TRY(add_enums(it->arena, &out->object_types, COUNT));
     for (size_t i = 0; i < COUNT; i++)

@@ -21,7 +21,7 @@ BELOW = {
     "db": ["proto", "server/base", "server/ipc"],
     "server/policy": ["proto", "server/base"],
     "server/audit": ["proto", "server/base", "db"],
-    "server/ops": ["proto", "server/base", "server/policy", "db"],
+    "server/ops": ["proto", "server/base", "server/policy", "db", "certs"],
     "server/engine": ["proto", "server/base", "server/ipc", "server/policy", "server/audit", "server/ops", "server/vault",
                       "db"],
     "server/net": ["proto", "server/base", "server/ipc", "server/engine", "certs"],

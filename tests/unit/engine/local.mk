@@ -9,7 +9,7 @@ tests_unit_check_engine_SOURCES = \
 	tests/support/pg.c tests/support/pg.h
 tests_unit_check_engine_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_engine_LDADD = server/engine/libengine.a server/ops/libops.a \
-	server/policy/libpolicy.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a \
+	server/policy/libpolicy.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a \
 	server/process/libprocess.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
 	$(PQ_LIBS) $(OPENSSL_LIBS) $(TSS2_LIBS) $(EVENT_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) \
 	$(JANSSON_LIBS) $(CHECK_LIBS) -lpthread

@@ -67,6 +67,19 @@ void world_key(struct world *w, uint32_t state)
     w->ids.placeholder = c->uid;
 }
 
+/* The halves of a pair, with a second digest where the format is not the default one of RSA. */
+static void answer_pair(struct vault_reply *r, const struct vault_call *call)
+{
+    if (call->op != VAULT_GENERATE_PAIR)
+        return;
+    memset(r->half.mac, 0xBB, sizeof r->half.mac);
+    r->half.envelope = bytes_str("public envelope");
+    r->key_format = call->key_format ? call->key_format : KMIP_FORMAT_PKCS1;
+    r->half.key_format = call->key_format_public ? call->key_format_public : KMIP_FORMAT_PKCS1;
+    r->other_format = r->key_format == KMIP_FORMAT_PKCS1 ? 0 : KMIP_FORMAT_PKCS1;
+    r->half.other_format = r->half.key_format == KMIP_FORMAT_PKCS1 ? 0 : KMIP_FORMAT_PKCS1;
+}
+
 static rc_t answer_calls(struct world *w)
 {
     static const uint8_t key[32] = "0123456789abcdef0123456789abcdef";
@@ -75,7 +88,12 @@ static rc_t answer_calls(struct world *w)
         memset(r->mac, 0xAA, sizeof r->mac);
         memset(r->digest, 0xDD, sizeof r->digest);
         r->envelope = bytes_str("envelope");
-        r->plain = bytes_of(key, sizeof key);
+        r->plain = w->plain.len ? w->plain : bytes_of(key, sizeof key);
+        const struct vault_call *call = &w->item.calls[i];
+        answer_pair(r, call);
+        r->algorithm = call->control.algorithm ? call->control.algorithm : KMIP_ALGORITHM_RSA;
+        r->length = call->control.length ? call->control.length : 2048;
+        r->curve = w->told_curve;
     }
     return RC_OK;
 }
@@ -126,6 +144,7 @@ int main(void)
 {
     SRunner *sr = srunner_create(policy_suite());
     srunner_add_suite(sr, make_suite());
+    srunner_add_suite(sr, pair_suite());
     srunner_add_suite(sr, read_suite());
     srunner_add_suite(sr, attributes_suite());
     srunner_add_suite(sr, lifecycle_suite());

@@ -21,6 +21,8 @@ struct world {
     struct uid all[8];
     struct op_item item;
     struct object object; /* what a load would have found */
+    struct bytes plain;   /* what the vault gives; empty: a key of 32 bytes */
+    uint32_t told_curve;  /* what it finds in a registered key */
 };
 
 void world_open(struct world *w, uint32_t operation, uint16_t version);
@@ -40,6 +42,7 @@ extern const uint16_t every_version[KMIP_VERSION_COUNT];
 
 Suite *policy_suite(void);
 Suite *make_suite(void);
+Suite *pair_suite(void);
 Suite *read_suite(void);
 Suite *attributes_suite(void);
 Suite *lifecycle_suite(void);

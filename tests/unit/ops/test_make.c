@@ -426,7 +426,7 @@ START_TEST(register_material)
         {SECRET, KMIP_FORMAT_OPAQUE, 0, 0, 0, 12, RC_OK, 0},
         {SECRET, CLEAR, 0, 0, 0, 12, RC_KEY_FORMAT, 0},
         {KMIP_OBJECT_OPAQUE_OBJECT, 0, 0, 0, 0, 0, RC_OK, 0},
-        {KMIP_OBJECT_CERTIFICATE, 0, 0, 0, 0, 0, RC_OBJECT_TYPE, 0},
+        {KMIP_OBJECT_SPLIT_KEY, 0, 0, 0, 0, 0, RC_OBJECT_TYPE, 0},
     };
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -31,7 +31,7 @@ START_TEST(operations_are_those_of_the_table)
         }
         for (size_t i = 0; i < out->object_types.count; i++)
             ck_assert(kmip_enum_known(KMIP_TAG_OBJECT_TYPE, out->object_types.items[i], version));
-        ck_assert_uint_eq(out->object_types.count, version < V2_0 ? 4 : 3);
+        ck_assert_uint_eq(out->object_types.count, version < V2_0 ? 7 : 6);
         ck_assert_ptr_null(out->server_information);
         world_close(&w);
     }
