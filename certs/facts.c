@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "proto/kmip/tables.h"
+#include "proto/ttlv/read.h"
 
 /* Takes over what OpenSSL has allocated for i2d; len as that told it. */
 static rc_t keep_der(struct arena *a, unsigned char *made, int len, struct bytes *out)
@@ -88,7 +89,7 @@ static rc_t print_name(struct arena *a, const X509_NAME *name, struct bytes *out
         0) {
         long len = BIO_get_mem_data(bio, &text);
         *out = arena_copy(a, bytes_of(text, len > 0 ? (size_t)len : 0));
-        rc = out->data ? RC_OK : RC_NO_MEMORY;
+        rc = !out->data ? RC_NO_MEMORY : utf8_valid(*out) ? RC_OK : RC_INVALID_FIELD;
     }
     BIO_free(bio);
     return rc;

@@ -110,6 +110,7 @@ enum cli_exit cmd_server_cert_renew(struct cli *cli);
 enum cli_exit cmd_audit_verify(struct cli *cli);
 enum cli_exit cmd_audit_tail(struct cli *cli);
 enum cli_exit cmd_key_create(struct cli *cli);
+enum cli_exit cmd_key_create_pair(struct cli *cli);
 enum cli_exit cmd_key_register(struct cli *cli);
 enum cli_exit cmd_key_get(struct cli *cli);
 enum cli_exit cmd_key_locate(struct cli *cli);

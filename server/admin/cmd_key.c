@@ -11,20 +11,19 @@
 
 #include "proto/base/wipe.h"
 #include "proto/kmip/attr_json.h"
-#include "server/admin/kmip_call.h"
+#include "server/admin/cmd_key.h"
 
 enum { REGISTER_MAX = 1 << 20, USAGE_DEFAULT = KMIP_USAGE_ENCRYPT | KMIP_USAGE_DECRYPT };
 
 /* ---- options to KMIP values ---- */
 
-static enum cli_exit out_of_memory(struct cli *cli)
+enum cli_exit key_out_of_memory(struct cli *cli)
 {
     return cli_fail(cli, CLI_INTERNAL, NULL, "out of memory");
 }
 
-/* The option's value as an enumeration, by its name in KMIP's JSON encoding ("AES", "SecretData"). */
-static enum cli_exit enum_option(struct cli *cli, enum cli_option option, const char *word, uint32_t tag,
-                                 uint32_t *value)
+enum cli_exit key_enum_option(struct cli *cli, enum cli_option option, const char *word, uint32_t tag,
+                              uint32_t *value)
 {
     const char *text = cli->option[option];
     if (!text || kmip_enum_by_name(tag, bytes_str(text), value))
@@ -37,7 +36,7 @@ static enum cli_exit enum_option(struct cli *cli, enum cli_option option, const 
     return cli_fail(cli, CLI_USAGE, known, "--%s %s: KMIP has no such value; these it has:", word, text);
 }
 
-static enum cli_exit usage_option(struct cli *cli, uint32_t *mask)
+enum cli_exit key_usage_option(struct cli *cli, uint32_t *mask)
 {
     const char *text = cli->option[OPT_USAGE];
     if (!text)
@@ -60,8 +59,7 @@ static enum cli_exit usage_option(struct cli *cli, uint32_t *mask)
     return CLI_DONE;
 }
 
-/* The attributes that several commands take: name, object group. */
-static rc_t add_common(struct kmip_call *call, struct kmip_attributes *list)
+rc_t key_add_common(struct kmip_call *call, struct kmip_attributes *list)
 {
     struct cli *cli = call->cli;
     list->present = true;
@@ -87,13 +85,13 @@ static rc_t add_crypto(struct kmip_call *call, struct kmip_attributes *list, uin
 static enum cli_exit add_activation(struct kmip_call *call)
 {
     if (cli_given(call->cli, OPT_ACTIVATE) && !kmip_call_add(call, KMIP_OP_ACTIVATE))
-        return out_of_memory(call->cli);
+        return key_out_of_memory(call->cli);
     return CLI_DONE;
 }
 
 /* ---- printing ---- */
 
-static json_t *json_bytes(struct bytes text)
+json_t *key_json_text(struct bytes text)
 {
     return json_stringn((const char *)text.data, text.len);
 }
@@ -102,7 +100,7 @@ static json_t *json_bytes(struct bytes text)
 static enum cli_exit print_done(struct cli *cli, struct bytes id, const char *did)
 {
     if (cli_given(cli, OPT_JSON))
-        return cli_print_json(cli, json_pack("{s:o, s:s}", "id", json_bytes(id), "done", did));
+        return cli_print_json(cli, json_pack("{s:o, s:s}", "id", key_json_text(id), "done", did));
     fprintf(cli->out, "%s %.*s\n", did, (int)id.len, (const char *)id.data);
     return CLI_DONE;
 }
@@ -116,20 +114,20 @@ enum cli_exit cmd_key_create(struct cli *cli)
     long length = 256;
     enum cli_exit code = kmip_call_begin(cli, &call);
     if (code == CLI_DONE)
-        code = enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
+        code = key_enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
     if (code == CLI_DONE)
         code = cli_number(cli, OPT_LENGTH, 8, 65536, &length);
     if (code == CLI_DONE)
-        code = usage_option(cli, &usage);
+        code = key_usage_option(cli, &usage);
     if (code != CLI_DONE)
         return code;
     struct kmip_create_request *create = kmip_call_add(&call, KMIP_OP_CREATE);
     if (!create)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     create->object_type = KMIP_OBJECT_SYMMETRIC_KEY;
-    if (add_common(&call, &create->attributes) != RC_OK ||
+    if (key_add_common(&call, &create->attributes) != RC_OK ||
         add_crypto(&call, &create->attributes, algorithm, length, usage) != RC_OK)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     code = add_activation(&call);
     if (code == CLI_DONE)
         code = kmip_call_send(&call);
@@ -185,32 +183,33 @@ static enum cli_exit build_register(struct kmip_call *call, struct bytes materia
     struct cli *cli = call->cli;
     uint32_t type = KMIP_OBJECT_SYMMETRIC_KEY, algorithm = KMIP_ALGORITHM_AES, usage = USAGE_DEFAULT;
     long length = (long)material.len * 8;
-    enum cli_exit code = enum_option(cli, OPT_TYPE, "type", KMIP_TAG_OBJECT_TYPE, &type);
+    enum cli_exit code = key_enum_option(cli, OPT_TYPE, "type", KMIP_TAG_OBJECT_TYPE, &type);
     if (code == CLI_DONE)
-        code = enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
+        code = key_enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
     if (code == CLI_DONE)
         code = cli_number(cli, OPT_LENGTH, 8, REGISTER_MAX * 8L, &length);
     if (code == CLI_DONE)
-        code = usage_option(cli, &usage);
+        code = key_usage_option(cli, &usage);
     if (code != CLI_DONE)
         return code;
     if (type != KMIP_OBJECT_SYMMETRIC_KEY && type != KMIP_OBJECT_SECRET_DATA && type != KMIP_OBJECT_OPAQUE_OBJECT)
-        return cli_fail(cli, CLI_USAGE, NULL, "--type %s: give SymmetricKey, SecretData or OpaqueObject",
+        return cli_fail(cli, CLI_USAGE, NULL,
+                        "--type %s: give SymmetricKey, PrivateKey, PublicKey, Certificate, SecretData or OpaqueObject",
                         cli->option[OPT_TYPE]);
     struct kmip_register_request *request = kmip_call_add(call, KMIP_OP_REGISTER);
     struct kmip_object *object = ARENA_NEW(&call->arena, struct kmip_object);
     if (!request || !object)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     request->object_type = object->type = type;
     request->object = object;
-    if (!fill_object(&call->arena, object, material, algorithm) || add_common(call, &request->attributes) != RC_OK)
-        return out_of_memory(cli);
+    if (!fill_object(&call->arena, object, material, algorithm) || key_add_common(call, &request->attributes) != RC_OK)
+        return key_out_of_memory(cli);
     rc_t rc = RC_OK;
     if (type == KMIP_OBJECT_SYMMETRIC_KEY)
         rc = add_crypto(call, &request->attributes, algorithm, length, usage);
     else if (type == KMIP_OBJECT_SECRET_DATA)
         rc = add_crypto(call, &request->attributes, 0, 0, usage);
-    return rc == RC_OK ? add_activation(call) : out_of_memory(cli);
+    return rc == RC_OK ? CLI_DONE : key_out_of_memory(cli);
 }
 
 enum cli_exit cmd_key_register(struct cli *cli)
@@ -218,15 +217,22 @@ enum cli_exit cmd_key_register(struct cli *cli)
     AUTO_KMIP_CALL call = {0};
     AUTO_BUF material = BUF_EMPTY;
     if (!cli_given(cli, OPT_IN))
-        return cli_fail(cli, CLI_USAGE, "--in FILE reads the raw bytes, --in - from standard input.",
+        return cli_fail(cli, CLI_USAGE, "--in FILE reads the raw bytes or PEM, --in - from standard input.",
                         "there are no key bytes to register");
     enum cli_exit code = kmip_call_begin(cli, &call);
     if (code == CLI_DONE)
         code = cli_read_file(cli, cli->option[OPT_IN], REGISTER_MAX, &material);
     if (code == CLI_DONE && material.len == 0)
         code = cli_fail(cli, CLI_USAGE, NULL, "%s is empty", cli->option[OPT_IN]);
+    bool is_pair = false;
     if (code == CLI_DONE)
+        code = pair_register_kind(cli, buf_view(&material), &is_pair);
+    if (code == CLI_DONE && is_pair)
+        code = pair_build_register(&call, buf_view(&material));
+    else if (code == CLI_DONE)
         code = build_register(&call, buf_view(&material));
+    if (code == CLI_DONE)
+        code = add_activation(&call);
     if (code == CLI_DONE)
         code = kmip_call_send(&call);
     if (code != CLI_DONE)
@@ -244,6 +250,8 @@ static struct bytes object_material(const struct kmip_object *object, struct kmi
         return (*block)->key_value ? (*block)->key_value->material : BYTES_NONE;
     if (object->type == KMIP_OBJECT_OPAQUE_OBJECT)
         return object->opaque_object->value;
+    if (object->type == KMIP_OBJECT_CERTIFICATE)
+        return object->certificate->value;
     return BYTES_NONE;
 }
 
@@ -265,7 +273,7 @@ static enum cli_exit print_object(struct cli *cli, const struct kmip_get_respons
     struct bytes material = object_material(got->object, &block), id = got->unique_identifier.text;
     AUTO_BUF text = BUF_EMPTY;
     if (cli_given(cli, OPT_STDOUT) && hex(material, &text) != RC_OK)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     const char *type = kmip_enum_name(KMIP_TAG_OBJECT_TYPE, got->object_type);
     const char *algorithm =
         block && block->cryptographic_algorithm
@@ -275,9 +283,9 @@ static enum cli_exit print_object(struct cli *cli, const struct kmip_get_respons
                                                                 : (long long)material.len * 8;
     const char *file = cli_value(cli, OPT_OUT, NULL);
     if (cli_given(cli, OPT_JSON))
-        return cli_print_json(cli, json_pack("{s:o, s:s, s:s?, s:I, s:s*, s:o*}", "id", json_bytes(id), "type", type,
+        return cli_print_json(cli, json_pack("{s:o, s:s, s:s?, s:I, s:s*, s:o*}", "id", key_json_text(id), "type", type,
                                              "algorithm", algorithm, "length", (json_int_t)length, "file", file,
-                                             "material", text.len ? json_bytes(buf_view(&text)) : NULL));
+                                             "material", text.len ? key_json_text(buf_view(&text)) : NULL));
     /* Bytes asked for on standard output stand there alone, for a pipe. */
     if (text.len) {
         fprintf(cli->out, "%.*s\n", (int)text.len, (const char *)text.data);
@@ -290,16 +298,45 @@ static enum cli_exit print_object(struct cli *cli, const struct kmip_get_respons
     return CLI_DONE;
 }
 
+/* PEM asked for on standard output stands there alone, for a pipe. */
+static bool is_pem_alone(const struct cli *cli)
+{
+    return cli_given(cli, OPT_PEM) && cli_given(cli, OPT_STDOUT) && !cli_given(cli, OPT_OUT) &&
+           !cli_given(cli, OPT_JSON);
+}
+
+/* The bytes as they came, or as PEM, to the file of --out. */
+static enum cli_exit write_object(struct cli *cli, const struct kmip_get_response *got, struct bytes material)
+{
+    AUTO_BUF pem = BUF_EMPTY;
+    enum cli_exit code = CLI_DONE;
+    if (cli_given(cli, OPT_PEM)) {
+        code = pair_print_pem(cli, got, &pem);
+        material = buf_view(&pem);
+    }
+    if (code == CLI_DONE && cli_given(cli, OPT_OUT))
+        code = cli_write_file(cli, cli->option[OPT_OUT], material, 0600);
+    else if (code == CLI_DONE && is_pem_alone(cli))
+        fprintf(cli->out, "%.*s", (int)material.len, (const char *)material.data);
+    return code;
+}
+
 enum cli_exit cmd_key_get(struct cli *cli)
 {
     AUTO_KMIP_CALL call = {0};
-    enum cli_exit code = kmip_call_begin(cli, &call);
+    uint32_t format = 0;
+    enum cli_exit code = key_enum_option(cli, OPT_FORMAT, "format", KMIP_TAG_KEY_FORMAT_TYPE, &format);
+    if (code == CLI_DONE && cli_given(cli, OPT_PEM) && !format)
+        code = pair_pem_format(cli, &format);
+    if (code == CLI_DONE)
+        code = kmip_call_begin(cli, &call);
     if (code != CLI_DONE)
         return code;
     struct kmip_get_request *request = kmip_call_add(&call, KMIP_OP_GET);
     if (!request)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     request->unique_identifier = KMIP_UID_TEXT(bytes_str(cli->arguments[0]));
+    request->key_format_type = format;
     code = kmip_call_send(&call);
     if (code != CLI_DONE)
         return code;
@@ -307,10 +344,10 @@ enum cli_exit cmd_key_get(struct cli *cli)
     struct kmip_key_block *block;
     struct bytes material = object_material(got->object, &block);
     if (!material.data)
-        return cli_fail(cli, CLI_INTERNAL, NULL, "the server gave a key in a form that this command cannot write");
-    if (cli_given(cli, OPT_OUT))
-        code = cli_write_file(cli, cli->option[OPT_OUT], material, 0600);
-    return code == CLI_DONE ? print_object(cli, got) : code;
+        return cli_fail(cli, CLI_USAGE, "Ask for another one: --pem, or --format PKCS_8 or X_509.",
+                        "the server gave the key as a structure, which this command cannot write");
+    code = write_object(cli, got, material);
+    return code == CLI_DONE && !is_pem_alone(cli) ? print_object(cli, got) : code;
 }
 
 static enum cli_exit build_locate(struct kmip_call *call)
@@ -318,11 +355,11 @@ static enum cli_exit build_locate(struct kmip_call *call)
     struct cli *cli = call->cli;
     uint32_t type = 0, algorithm = 0, state = 0;
     long length = 0, max = 0, offset = 0;
-    enum cli_exit code = enum_option(cli, OPT_TYPE, "type", KMIP_TAG_OBJECT_TYPE, &type);
+    enum cli_exit code = key_enum_option(cli, OPT_TYPE, "type", KMIP_TAG_OBJECT_TYPE, &type);
     if (code == CLI_DONE)
-        code = enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
+        code = key_enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
     if (code == CLI_DONE)
-        code = enum_option(cli, OPT_STATE, "state", KMIP_TAG_STATE, &state);
+        code = key_enum_option(cli, OPT_STATE, "state", KMIP_TAG_STATE, &state);
     if (code == CLI_DONE)
         code = cli_number(cli, OPT_LENGTH, 1, INT32_MAX, &length);
     if (code == CLI_DONE)
@@ -334,8 +371,8 @@ static enum cli_exit build_locate(struct kmip_call *call)
     if (offset && call->version < V1_3)
         return cli_fail(cli, CLI_USAGE, NULL, "--offset needs KMIP 1.3 or later");
     struct kmip_locate_request *request = kmip_call_add(call, KMIP_OP_LOCATE);
-    if (!request || add_common(call, &request->attributes) != RC_OK)
-        return out_of_memory(cli);
+    if (!request || key_add_common(call, &request->attributes) != RC_OK)
+        return key_out_of_memory(cli);
     struct kmip_attributes *list = &request->attributes;
     rc_t rc = RC_OK;
     if (type)
@@ -350,7 +387,7 @@ static enum cli_exit build_locate(struct kmip_call *call)
         request->maximum_items = KMIP_NUMBER(max);
     if (offset)
         request->offset_items = KMIP_NUMBER(offset);
-    return rc == RC_OK ? CLI_DONE : out_of_memory(cli);
+    return rc == RC_OK ? CLI_DONE : key_out_of_memory(cli);
 }
 
 enum cli_exit cmd_key_locate(struct cli *cli)
@@ -372,7 +409,7 @@ enum cli_exit cmd_key_locate(struct cli *cli)
     }
     json_t *list = json_array();
     for (size_t i = 0; i < ids->count; i++)
-        json_array_append_new(list, json_bytes(ids->items[i].text));
+        json_array_append_new(list, key_json_text(ids->items[i].text));
     json_t *total = found->located_items.set ? json_integer(found->located_items.value) : NULL;
     return cli_print_json(cli, json_pack("{s:o, s:o*}", "ids", list, "located_items", total));
 }
@@ -386,7 +423,7 @@ static enum cli_exit simple(struct cli *cli, uint32_t operation, const char *did
         return code;
     struct kmip_object_request *request = kmip_call_add(&call, operation);
     if (!request)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     request->unique_identifier = KMIP_UID_TEXT(bytes_str(cli->arguments[0]));
     code = kmip_call_send(&call);
     return code == CLI_DONE ? print_done(cli, bytes_str(cli->arguments[0]), did) : code;
@@ -409,7 +446,7 @@ enum cli_exit cmd_key_revoke(struct cli *cli)
     long occurred = (long)time(NULL);
     enum cli_exit code = kmip_call_begin(cli, &call);
     if (code == CLI_DONE)
-        code = enum_option(cli, OPT_REASON, "reason", KMIP_TAG_REVOCATION_REASON_CODE, &reason);
+        code = key_enum_option(cli, OPT_REASON, "reason", KMIP_TAG_REVOCATION_REASON_CODE, &reason);
     if (code == CLI_DONE)
         code = cli_number(cli, OPT_OCCURRED, 0, INT32_MAX * 100L, &occurred);
     if (code != CLI_DONE)
@@ -417,7 +454,7 @@ enum cli_exit cmd_key_revoke(struct cli *cli)
     struct kmip_revoke_request *request = kmip_call_add(&call, KMIP_OP_REVOKE);
     struct kmip_revocation_reason *why = KMIP_NEW(&call.arena, revocation_reason);
     if (!request || !why)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     request->unique_identifier = KMIP_UID_TEXT(bytes_str(cli->arguments[0]));
     request->revocation_reason = why;
     why->code = reason;
@@ -439,7 +476,7 @@ static enum cli_exit print_attributes(struct cli *cli, struct kmip_call *call, c
         json_t *object = rc == RC_OK ? json_loadb((const char *)text.data, text.len, 0, NULL) : NULL;
         if (!object)
             return cli_fail(cli, CLI_INTERNAL, NULL, "the attributes cannot be printed: %s", rc_text(rc));
-        return cli_print_json(cli, json_pack("{s:o, s:o}", "id", json_bytes(id), "attributes", object));
+        return cli_print_json(cli, json_pack("{s:o, s:o}", "id", key_json_text(id), "attributes", object));
     }
     for (size_t i = 0; i < list->count; i++) {
         const struct kmip_attribute *a = &list->items[i];
@@ -463,7 +500,7 @@ enum cli_exit cmd_key_attributes(struct cli *cli)
         return code;
     struct kmip_get_attributes_request *request = kmip_call_add(&call, KMIP_OP_GET_ATTRIBUTES);
     if (!request)
-        return out_of_memory(cli);
+        return key_out_of_memory(cli);
     request->unique_identifier = KMIP_UID_TEXT(bytes_str(cli->arguments[0]));
     code = kmip_call_send(&call);
     if (code != CLI_DONE)

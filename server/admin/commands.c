@@ -22,12 +22,20 @@ const struct command commands[] = {
       "activated before it may protect data: give --activate, or use 'holdfast key activate' later. Without\n"
       "options it is an AES key of 256 bits for Encrypt and Decrypt.",
       cmd_key_create },
+    { "key create-pair", "", 0, 0, KMIP | O(NAME) | O(ALGORITHM) | O(LENGTH) | O(USAGE) | O(GROUP) | O(ACTIVATE),
+      "make a new key pair in the server",
+      "RSA, or ECDSA, ECDH or EC on the NIST curve of the given length; without options RSA of 3072 bits for Sign.\n"
+      "Prints both identifiers. --name and --usage are the private key's; the public one is named NAME.pub and gets the\n"
+      "use that goes with it. A long RSA key takes minutes to find: the command waits for ten of them unless --timeout\n"
+      "says something else.",
+      cmd_key_create_pair },
     { "key register", "", 0, 0, KMIP | O(NAME) | O(TYPE) | O(ALGORITHM) | O(LENGTH) | O(USAGE) | O(GROUP) | O(IN) | O(ACTIVATE),
       "hand an existing key or secret to the server",
       "Reads the raw bytes from --in. Prints the identifier. Without options they are an AES key for Encrypt and\n"
-      "Decrypt; the length of a key is that of the file.",
+      "Decrypt; the length of a symmetric key is that of the file. PEM is taken for what it is, a private key, a public\n"
+      "key or a certificate; so is DER with --type PrivateKey (PKCS#8), PublicKey (SubjectPublicKeyInfo) or Certificate.",
       cmd_key_register },
-    { "key get", "ID", 1, 1, KMIP | O(OUT) | O(STDOUT),
+    { "key get", "ID", 1, 1, KMIP | O(OUT) | O(STDOUT) | O(FORMAT) | O(PEM),
       "fetch a key's bytes",
       "Writes the raw bytes to the file of --out, which is made with mode 0600 and replaced whole. Key bytes go to\n"
       "standard output only where --stdout asks for it. With neither, only what the key is gets printed.",

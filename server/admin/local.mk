@@ -12,11 +12,13 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_config.c \
 	server/admin/cmd_db.c \
 	server/admin/cmd_init.c \
-	server/admin/cmd_key.c \
+	server/admin/cmd_key.c server/admin/cmd_key.h \
+	server/admin/cmd_pair.c \
 	server/admin/cmd_status.c \
 	server/admin/commands.c \
 	server/admin/exit.def \
 	server/admin/file.c \
+	server/admin/key_pem.c server/admin/key_pem.h \
 	server/admin/kmip_call.c server/admin/kmip_call.h \
 	server/admin/kmip_tls.c server/admin/kmip_tls.h \
 	server/admin/options.def \

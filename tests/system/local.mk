@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/system/test_limits.py \
 	tests/system/test_offline.py \
 	tests/system/test_outage.py \
+	tests/system/test_pairs.py \
 	tests/system/test_processes.py \
 	tests/system/test_operations.py \
 	tests/system/test_pykmip.py \

@@ -19,6 +19,7 @@
 #include "certs/identity.h"
 #include "certs/trust.h"
 #include "tests/support/pki.h"
+#include "tests/unit/certs/facts_test.h"
 #include "tests/unit/certs/trust_test.h"
 
 static char dir[64];
@@ -439,6 +440,7 @@ int main(void)
     tcase_add_test(t, a_file_is_replaced_whole_or_not_at_all);
     suite_add_tcase(s, t);
     suite_add_tcase(s, trust_tests());
+    suite_add_tcase(s, facts_tests());
     SRunner *sr = srunner_create(s);
     srunner_set_tap(sr, "-");
     srunner_run_all(sr, CK_SILENT);
