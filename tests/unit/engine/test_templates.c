@@ -174,6 +174,61 @@ START_TEST(there_are_none_in_2)
 }
 END_TEST
 
+static void named(struct kmip_attributes *list, const char *name)
+{
+    list->present = true;
+    list->template_count = 1;
+    list->template_names = name_node(name);
+}
+
+/* The half's own words, then its templates, then the common words, then the common templates (KMIP 1.4, 4.2). */
+START_TEST(a_pair_is_made_like_templates)
+{
+    struct arena *a = &rig.arena;
+    struct kmip_request *rq = request_new(V1_4, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct kmip_register_request *in = item(rq, i, KMIP_OP_REGISTER);
+        in->object_type = KMIP_OBJECT_TEMPLATE;
+        in->attributes.present = true;
+        kmip_attributes_add(a, &in->attributes, name_node(i ? "of-private" : "of-both"));
+        in->object = ARENA_NEW(a, struct kmip_object);
+        in->object->type = in->object_type;
+        in->object->template_object = KMIP_NEW(a, template);
+        struct kmip_attributes *list = &in->object->template_object->attributes;
+        kmip_attributes_add_text(a, list, KMIP_TAG_CONTACT_INFORMATION, bytes_str(i ? "of private" : "of both"));
+        kmip_attributes_add_text(a, list, KMIP_TAG_DESCRIPTION, bytes_str(i ? "of private" : "of both"));
+        if (i)
+            continue;
+        kmip_attributes_add_enum(a, list, KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, KMIP_ALGORITHM_EC);
+        kmip_attributes_add_integer(a, list, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, 384);
+    }
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_success(r, 0);
+    expect_success(r, 1);
+    rq = request_new(V1_4, 1);
+    struct kmip_create_key_pair_request *in = item(rq, 0, KMIP_OP_CREATE_KEY_PAIR);
+    named(&in->common, "of-both");
+    named(&in->private_key, "of-private");
+    kmip_attributes_add_integer(a, &in->common, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, 256);
+    kmip_attributes_add_text(a, &in->private_key, KMIP_TAG_DESCRIPTION, bytes_str("said"));
+    kmip_attributes_add_integer(a, &in->private_key, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_SIGN);
+    kmip_attributes_add_integer(a, &in->public_key, KMIP_TAG_CRYPTOGRAPHIC_USAGE_MASK, KMIP_USAGE_VERIFY);
+    in->public_key.present = true;
+    r = call(rig.alice, rq);
+    expect_success(r, 0);
+    const struct kmip_key_pair_response *pair = r->items[0].payload;
+    const struct kmip_uid *ids[] = {&pair->private_key_unique_identifier, &pair->public_key_unique_identifier};
+    static const char *const contact[] = {"of private", "of both"}, *const description[] = {"said", "of both"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *uid = arena_fmt(a, "%.*s", (int)ids[i]->text.len, (const char *)ids[i]->text.data);
+        struct kmip_attributes list = attributes_of(rig.alice, uid);
+        ck_assert(bytes_is(kmip_attributes_find(&list, KMIP_TAG_CONTACT_INFORMATION, 0)->value->bytes, contact[i]));
+        ck_assert(bytes_is(kmip_attributes_find(&list, KMIP_TAG_DESCRIPTION, 0)->value->bytes, description[i]));
+        ck_assert_int_eq(kmip_attributes_find(&list, KMIP_TAG_CRYPTOGRAPHIC_LENGTH, 0)->value->integer, 256);
+    }
+}
+END_TEST
+
 /* Changed between its load and the commit: the request runs again with what it is then. */
 START_TEST(a_template_is_checked_again)
 {
@@ -210,6 +265,7 @@ Suite *templates_suite(void)
     tcase_add_test(t, another_ones_template_is_missing);
     tcase_add_test(t, too_many_names);
     tcase_add_test(t, there_are_none_in_2);
+    tcase_add_test(t, a_pair_is_made_like_templates);
     tcase_add_test(t, a_template_is_checked_again);
     suite_add_tcase(s, t);
     return s;
