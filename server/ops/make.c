@@ -314,10 +314,13 @@ rc_t register_perform(struct op_item *it)
 rc_t register_complete(struct op_item *it)
 {
     struct making *m = it->own;
-    /* The digest is over the bytes: of a transparent key those of its raw form (KMIP 2.1, 4.21). */
+    /* The digest is over the bytes: of a transparent key those of its raw form, with one over the
+       structure beside it; it tells the format of keys and secret data alone (KMIP 2.1, 4.21). */
     uint32_t format = m->object.key_format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY
                           ? KMIP_FORMAT_RAW
                           : m->object.key_format;
+    if (m->object.control.object_type == KMIP_OBJECT_OPAQUE_OBJECT)
+        format = 0;
     if (register_is_asymmetric(m->object.control.object_type)) {
         TRY(register_told(m, &it->replies[0]));
         if (m->object.control.object_type == KMIP_OBJECT_CERTIFICATE)

@@ -5,6 +5,7 @@
  * own clock.
  */
 #include "proto/kmip/tables.h"
+#include "proto/ttlv/write.h"
 #include "server/base/clock.h"
 #include "server/vault/material.h"
 #include "server/vault/rules.h"
@@ -68,6 +69,17 @@ static rc_t digest_other(struct ask *a, int half, uint32_t *format, uint8_t dige
     return crypto_sha256(a->service->crypto, buf_view(&j->other[half]), digest);
 }
 
+/* The digest of a Transparent Symmetric Key: over the TTLV of its Key Material (KMIP 2.1, 4.21). */
+static rc_t digest_transparent(struct ask *a, struct bytes key, uint8_t digest[32])
+{
+    AUTO_BUF ttlv = BUF_EMPTY;
+    size_t mark;
+    TRY(ttlv_begin(&ttlv, KMIP_TAG_KEY_MATERIAL, &mark));
+    TRY(ttlv_write_bytes(&ttlv, KMIP_TAG_KEY, TTLV_BYTE_STRING, key));
+    TRY(ttlv_end(&ttlv, mark));
+    return crypto_sha256(a->service->crypto, buf_view(&ttlv), digest);
+}
+
 /* Seals the one new key of the call and answers. */
 static rc_t seal_new(struct ask *a, const struct domain_key *key, struct bytes plain,
                      uint32_t key_format)
@@ -79,6 +91,10 @@ static rc_t seal_new(struct ask *a, const struct domain_key *key, struct bytes p
     AUTO_BUF envelope = BUF_EMPTY;
     TRY(seal(a, c, key, plain, key_format, &envelope, &to));
     TRY(digest_other(a, 0, &reply.other_format, reply.other_digest));
+    if (key_format == FORMAT_TRANSPARENT_SYMMETRIC) {
+        reply.other_format = key_format; /* the plain bytes are those of the default, Raw */
+        TRY(digest_transparent(a, plain, reply.other_digest));
+    }
     if (a->made)
         reply.curve = a->made->facts.curve;
     return answer(a, &reply);
@@ -104,6 +120,8 @@ rc_t do_generate(struct ask *a)
     if (!key)
         return RC_OK;
     TRY(material_generate(&a->call.control, &made, &key_format));
+    if (a->call.key_format == FORMAT_TRANSPARENT_SYMMETRIC)
+        key_format = a->call.key_format; /* the same bytes, to be given as a structure */
     return seal_new(a, key, secret_view(made), key_format);
 }
 

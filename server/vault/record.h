@@ -38,6 +38,7 @@ struct vault_call {
     struct bytes
         material; /* GET: envelope as loaded. REGISTER: plain key bytes (wiped after sending) */
     uint32_t key_format; /* REGISTER: KMIP Key Format Type (bound into the envelope header).
+                            GENERATE: Transparent Symmetric Key, or any other for Raw.
                             GENERATE_PAIR: of the private half, 0: the default of such a key.
                             GET: in which the key is wanted, 0: as it is stored */
     uint32_t key_format_public; /* GENERATE_PAIR: of the public half, as above */
@@ -62,8 +63,9 @@ struct vault_reply {
     uint32_t key_format;            /* GET, GENERATE, GENERATE_PAIR: of plain, or of what is sealed */
     uint8_t digest[32]; /* GENERATE, GENERATE_PAIR, REGISTER: SHA-256 of the plain bytes (KMIP
                            Digest) */
-    /* GENERATE_PAIR, REGISTER: where key_format is not the default of such a key, that default, and
-       the digest in it; else 0 */
+    /* GENERATE, GENERATE_PAIR, REGISTER: where key_format is not the default of such a key, another
+       format and the digest in it: of a pair that default, of a Transparent Symmetric Key, whose
+       digest above is that of Raw, its own; else 0 */
     uint32_t other_format;
     uint8_t other_digest[32];
     uint32_t algorithm, length; /* REGISTER: as in the record that was signed */

@@ -42,7 +42,8 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
     switch (call->op) {
     case VAULT_GENERATE:
         TRY(buf_add_be64(out, call->domain));
-        return put_control(out, &call->control);
+        TRY(put_control(out, &call->control));
+        return buf_add_be32(out, call->key_format);
     case VAULT_GENERATE_PAIR:
         TRY(buf_add_be64(out, call->domain));
         TRY(put_control(out, &call->control));
@@ -186,7 +187,8 @@ static rc_t take_fields(struct cursor *in, struct vault_call *out)
     switch (out->op) {
     case VAULT_GENERATE:
         TRY(take_u64(in, &out->domain));
-        return take_control(in, &out->control);
+        TRY(take_control(in, &out->control));
+        return take_u32(in, &out->key_format);
     case VAULT_GENERATE_PAIR:
         TRY(take_u64(in, &out->domain));
         TRY(take_control(in, &out->control));

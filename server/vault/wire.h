@@ -18,7 +18,7 @@ enum {
     VAULT_ENVELOPE_MAX = VAULT_MATERIAL_MAX + 256, /* the same, sealed */
     VAULT_HIERARCHY_MAX = 16 * 1024 * 1024,        /* rows of the key hierarchy */
     /* Fixed part of each call's payload. */
-    WIRE_GENERATE_BYTES = 8 + CONTROL_BYTES,
+    WIRE_GENERATE_BYTES = 8 + CONTROL_BYTES + 4,
     WIRE_REGISTER_BYTES = 8 + CONTROL_BYTES + 4,
     WIRE_GENERATE_PAIR_BYTES = 8 + 2 * CONTROL_BYTES + 8,
     WIRE_GET_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + 4,

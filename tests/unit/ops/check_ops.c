@@ -88,6 +88,10 @@ static rc_t answer_calls(struct world *w)
         memset(r->mac, 0xAA, sizeof r->mac);
         memset(r->digest, 0xDD, sizeof r->digest);
         r->envelope = bytes_str("envelope");
+        if (w->item.calls[i].key_format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY) {
+            r->other_format = w->item.calls[i].key_format;
+            memset(r->other_digest, 0xEE, sizeof r->other_digest);
+        }
         r->plain = w->plain.len ? w->plain : bytes_of(key, sizeof key);
         const struct vault_call *call = &w->item.calls[i];
         answer_pair(r, call);

@@ -469,6 +469,41 @@ START_TEST(register_counts_both_lists)
 }
 END_TEST
 
+/* The default format first; of a transparent key also its own; of an opaque object none (KMIP 2.1, 4.21). */
+START_TEST(digests)
+{
+    static const struct {
+        struct block block;
+        size_t count;
+        uint32_t formats[2];
+    } cases[] = {
+        {{KMIP_OBJECT_SYMMETRIC_KEY, KMIP_FORMAT_RAW, KMIP_ALGORITHM_AES, 128, 0, 16, RC_OK, 128},
+         1,
+         {KMIP_FORMAT_RAW, 0}},
+        {{KMIP_OBJECT_SYMMETRIC_KEY, KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY, KMIP_ALGORITHM_AES, 128, 0, 16, RC_OK, 128},
+         2,
+         {KMIP_FORMAT_RAW, KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY}},
+        {{KMIP_OBJECT_SECRET_DATA, KMIP_FORMAT_OPAQUE, 0, 0, 0, 5, RC_OK, 0}, 1, {KMIP_FORMAT_OPAQUE, 0}},
+        {{KMIP_OBJECT_OPAQUE_OBJECT, 0, 0, 0, 0, 0, RC_OK, 0}, 1, {0, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world w;
+        world_open(&w, KMIP_OP_REGISTER, V2_1);
+        ask_register(&w, &cases[i].block);
+        ck_assert_int_eq(world_run(&w), RC_OK);
+        struct kmip_attributes list = world_attributes(&w);
+        ck_assert_uint_eq(kmip_attributes_count(&list, KMIP_TAG_DIGEST), cases[i].count);
+        for (size_t k = 0; k < cases[i].count; k++) {
+            const struct node *digest = kmip_attributes_find(&list, KMIP_TAG_DIGEST, k)->value;
+            const struct node *format = node_child(digest, KMIP_TAG_KEY_FORMAT_TYPE);
+            ck_assert_uint_eq(format ? format->enumeration : 0, cases[i].formats[k]);
+            ck_assert_uint_eq(node_child(digest, KMIP_TAG_DIGEST_VALUE)->bytes.data[0], k ? 0xEE : 0xDD);
+        }
+        world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(register_refusals)
 {
     static const struct block good = {
@@ -522,6 +557,7 @@ Suite *make_suite(void)
     t = tcase_create("register");
     tcase_add_test(t, register_material);
     tcase_add_test(t, register_counts_both_lists);
+    tcase_add_test(t, digests);
     tcase_add_test(t, register_refusals);
     suite_add_tcase(s, t);
     return s;

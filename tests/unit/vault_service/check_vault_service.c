@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,38 @@ static struct vault_reply transition(const struct control *old, const struct vau
     memcpy(call.mac, made->mac, sizeof call.mac);
     return ask(&call);
 }
+
+/* Over the TTLV of the Key Material, beside that of the raw bytes (KMIP 2.1, 4.21). */
+START_TEST(a_transparent_key_has_two_digests)
+{
+    static const uint8_t ttlv[] = {0x42, 0x00, 0x43, 0x01, 0, 0, 0, 24, 0x42, 0x00, 0x3F, 0x08, 0, 0, 0, 16,
+                                   0,    1,    2,    3,    4, 5, 6, 7,  8,    9,    10,   11,   12, 13, 14, 15};
+    uint8_t raw[32], whole[32];
+    struct control c = new_record();
+    ck_assert_int_eq(unseal().rc, RC_OK);
+    SHA256(ttlv + 16, 16, raw);
+    SHA256(ttlv, sizeof ttlv, whole);
+    c.length = 128;
+    struct vault_call call = {.op = VAULT_REGISTER,
+                              .domain = 1,
+                              .control = c,
+                              .material = bytes_of(ttlv + 16, 16),
+                              .key_format = 7};
+    struct vault_reply r = ask(&call);
+    ck_assert_int_eq(r.rc, RC_OK);
+    ck_assert_uint_eq(r.other_format, 7);
+    ck_assert_mem_eq(r.digest, raw, 32);
+    ck_assert_mem_eq(r.other_digest, whole, 32);
+    call.key_format = 1;
+    ck_assert_int_eq(uid_new(&call.control.uid), RC_OK);
+    ck_assert_uint_eq(ask(&call).other_format, 0);
+    call = (struct vault_call){.op = VAULT_GENERATE, .domain = 1, .control = c, .key_format = 7};
+    ck_assert_int_eq(uid_new(&call.control.uid), RC_OK);
+    r = ask(&call);
+    ck_assert_int_eq(r.rc, RC_OK);
+    ck_assert_uint_eq(r.other_format, 7);
+}
+END_TEST
 
 START_TEST(a_key_lives_and_is_destroyed_for_good)
 {
@@ -587,6 +620,7 @@ int main(void)
     tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
     tcase_add_test(t, a_key_is_made_and_given_also_after_a_restart);
     tcase_add_test(t, registered_bytes_come_back);
+    tcase_add_test(t, a_transparent_key_has_two_digests);
     tcase_add_test(t, a_key_lives_and_is_destroyed_for_good);
     tcase_add_test(t, altered_rows_are_refused);
     tcase_add_test(t, what_may_not_leave_does_not_leave);
