@@ -22,7 +22,7 @@ enum { GROUP_TRIES = 6, GAP_PAUSE_US = 1000000 };
 void committer_open(struct db *db)
 {
     struct committer *c = &db->committer;
-    c->last = &c->first;
+    c->turns.last = &c->turns.first;
     c->answers_last = &c->answers;
     c->arena = ARENA_OF(64u << 20);
 }
@@ -56,14 +56,6 @@ void committer_answer(struct db *db)
     }
 }
 
-static void enqueue(struct committer *c, struct db_unit *u)
-{
-    u->own.next = NULL;
-    *c->last = u;
-    c->last = &u->own.next;
-    c->queued++;
-}
-
 void db_commit(struct db *db, struct db_unit *u)
 {
     struct committer *c = &db->committer;
@@ -78,7 +70,7 @@ void db_commit(struct db *db, struct db_unit *u)
     else if (c->queued >= db->settings.queue_units)
         commit_finish(db, u, DB_FAILED, RC_BUSY);
     else
-        enqueue(c, u);
+        lanes_add(c, u);
     db_turn(db);
 }
 
@@ -109,13 +101,12 @@ void committer_refuse(struct db *db)
         c->retries = s->next;
         finish_all(db, s, DB_DOWN, RC_UNAVAILABLE);
     }
-    while (c->first) {
-        struct db_unit *u = c->first;
-        c->first = u->own.next;
+    struct db_unit *u = lanes_take_all(c);
+    while (u) {
+        struct db_unit *next = u->own.next;
         commit_finish(db, u, DB_DOWN, RC_UNAVAILABLE);
+        u = next;
     }
-    c->last = &c->first;
-    c->queued = 0;
 }
 
 /* ---- the requests that could not be audited ---- */
@@ -380,7 +371,7 @@ static void group_send(struct db *db, struct slice *s)
 void committer_flush(struct db *db)
 {
     struct committer *c = &db->committer;
-    if (db->down && (c->first || c->retries))
+    if (db->down && (c->queued || c->retries))
         committer_refuse(db);
     while (!c->flight && c->stream_open && conn_ready(db->commit)) {
         if (gap_due(db))

@@ -1,7 +1,7 @@
 /*
  * Forming and encoding of commit groups: which units go together, and their one statement in
- * binary. One change per uid per group; a unit that wants a uid already taken waits for the next
- * group.
+ * binary. Clients take turns. One change per uid per group; a unit that wants a uid already taken
+ * waits for the next group.
  */
 #include <stdlib.h>
 
@@ -130,6 +130,50 @@ rc_t unit_check(struct db_unit *u)
     return RC_OK;
 }
 
+/* ---- lanes ---- */
+
+static void turns_add(struct turns *t, struct lane *lane)
+{
+    lane->next = NULL;
+    *t->last = lane;
+    t->last = &lane->next;
+}
+
+static struct lane *turns_take(struct turns *t)
+{
+    struct lane *lane = t->first;
+    t->first = lane->next;
+    if (!t->first)
+        t->last = &t->first;
+    return lane;
+}
+
+void lanes_add(struct committer *c, struct db_unit *u)
+{
+    struct lane *lane = &c->lanes[load_be64(u->client.raw + 8) % LANES];
+    if (!lane->first) {
+        lane->last = &lane->first;
+        turns_add(&c->turns, lane);
+    }
+    u->own.next = NULL;
+    *lane->last = u;
+    lane->last = &u->own.next;
+    c->queued++;
+}
+
+struct db_unit *lanes_take_all(struct committer *c)
+{
+    struct db_unit *all = NULL, **last = &all;
+    while (c->turns.first) {
+        struct lane *lane = turns_take(&c->turns);
+        *last = lane->first;
+        last = lane->last;
+        lane->first = NULL;
+    }
+    c->queued = 0;
+    return all;
+}
+
 /* ---- forming ---- */
 
 static bool unit_collides(const struct uid_set *set, const struct db_unit *u)
@@ -140,54 +184,89 @@ static bool unit_collides(const struct uid_set *set, const struct db_unit *u)
     return false;
 }
 
+/* A group on its way to its limits. */
+struct forming {
+    struct slice *slice;
+    struct uid_set set; /* uids that it changes */
+    size_t rows, bytes;
+};
+
+static rc_t forming_begin(struct forming *f, const struct committer *c,
+                          const struct db_settings *limits)
+{
+    size_t room = c->queued < limits->group_units ? c->queued : limits->group_units;
+    /* the first unit may be larger than a group: room for its changes as well */
+    size_t want = 2 * (limits->group_rows + c->turns.first->first->change_count) + 2, slots = 64;
+    while (slots < want)
+        slots *= 2;
+    *f = (struct forming){.slice = slice_new(room),
+                          .set = {slots - 1, calloc(slots, sizeof *f->set.at)}};
+    if (f->slice && f->set.at)
+        return RC_OK;
+    slice_free(f->slice);
+    free(f->set.at);
+    return RC_NO_MEMORY;
+}
+
+static bool fits(const struct forming *f, const struct db_unit *u, const struct db_settings *limits)
+{
+    size_t more = u->event_count > u->change_count ? u->event_count : u->change_count;
+    return f->slice->count == 0 ||
+           (f->rows + more <= limits->group_rows && f->bytes + u->own.bytes <= limits->group_bytes);
+}
+
+/* Moves the unit at the lane's mark into the group. */
+static void join(struct forming *f, struct lane *lane)
+{
+    struct db_unit *u = *lane->at;
+    struct slice *s = f->slice;
+    for (size_t i = 0; i < u->change_count; i++)
+        uid_set_add(&f->set, &u->changes[i].object->control.uid);
+    s->changes |= u->change_count > 0;
+    f->rows += u->event_count > u->change_count ? u->event_count : u->change_count;
+    f->bytes += u->own.bytes;
+    s->units[s->count++] = u;
+    if (lane->last == &u->own.next)
+        lane->last = lane->at;
+    *lane->at = u->own.next;
+    u->own.next = NULL;
+}
+
+/* The mark goes to the lane's next unit that may be in this group; false: there is none. */
+static bool lane_seek(struct lane *lane, const struct uid_set *set)
+{
+    while (*lane->at && unit_collides(set, *lane->at))
+        lane->at = &(*lane->at)->own.next;
+    return *lane->at;
+}
+
 struct slice *group_form(struct db *db)
 {
     struct committer *c = &db->committer;
-    const struct db_settings *limits = &db->settings;
-    if (!c->first)
+    struct turns rest = {NULL, &rest.first}; /* lanes with units that wait for the next group */
+    struct forming f;
+    if (!c->queued || forming_begin(&f, c, &db->settings) != RC_OK)
         return NULL;
-    size_t room = c->queued < limits->group_units ? c->queued : limits->group_units;
-    struct slice *s = slice_new(room);
-    /* the first unit may be larger than a group: room for its changes as well */
-    size_t want = 2 * (limits->group_rows + c->first->change_count) + 2, slots = 64;
-    while (slots < want)
-        slots *= 2;
-    struct uid_set set = {slots - 1, calloc(slots, sizeof *set.at)};
-    if (!s || !set.at) {
-        slice_free(s);
-        free(set.at);
-        return NULL;
-    }
-    size_t rows = 0, bytes = 0;
-    struct db_unit **link = &c->first;
-    while (*link && s->count < s->room) {
-        struct db_unit *u = *link;
-        size_t more = u->event_count > u->change_count ? u->event_count : u->change_count;
-        bool fits = s->count == 0 || (rows + more <= limits->group_rows &&
-                                      bytes + u->own.bytes <= limits->group_bytes);
-        if (!fits)
-            break;
-        if (unit_collides(&set, u)) {
-            link = &u->own.next;
-            continue;
+    for (struct lane *lane = c->turns.first; lane; lane = lane->next)
+        lane->at = &lane->first;
+    while (c->turns.first && f.slice->count < f.slice->room) {
+        struct lane *lane = c->turns.first;
+        if (lane_seek(lane, &f.set)) {
+            if (!fits(&f, *lane->at, &db->settings))
+                break;
+            join(&f, lane);
+            c->queued--;
         }
-        for (size_t i = 0; i < u->change_count; i++)
-            uid_set_add(&set, &u->changes[i].object->control.uid);
-        s->changes |= u->change_count > 0;
-        rows += more;
-        bytes += u->own.bytes;
-        *link = u->own.next;
-        u->own.next = NULL;
-        s->units[s->count++] = u;
-        c->queued--;
+        turns_take(&c->turns);
+        if (*lane->at)
+            turns_add(&c->turns, lane);
+        else if (lane->first)
+            turns_add(&rest, lane);
     }
-    /* the end of the queue may have been taken */
-    struct db_unit **last = &c->first;
-    while (*last)
-        last = &(*last)->own.next;
-    c->last = last;
-    free(set.at);
-    return s;
+    while (rest.first)
+        turns_add(&c->turns, turns_take(&rest));
+    free(f.set.at);
+    return f.slice;
 }
 
 /* ---- encoding ---- */

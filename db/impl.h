@@ -62,13 +62,28 @@ struct slice {
     bool changes;     /* any unit changes objects */
 };
 
+/*
+ * Units that wait, by client: lanes take turns, so that a client with thousands of them delays
+ * another's by one turn and not by all of his. Clients that fall into one lane wait for each other.
+ */
+enum { LANES = 256 };
+struct lane {
+    struct lane *next;             /* in the order of turns, while anything waits here */
+    struct db_unit *first, **last; /* in the order in which they came */
+    struct db_unit **at;           /* while a group is formed: what was not looked at yet */
+};
+struct turns {
+    struct lane *first, **last;
+};
+
 struct head {
     uint64_t seq;
     uint8_t hash[AUDIT_HASH_BYTES];
 };
 
 struct committer {
-    struct db_unit *first, **last; /* queued */
+    struct lane lanes[LANES];
+    struct turns turns; /* lanes in which units are queued */
     size_t queued;
     size_t pending;                          /* queued, sent, and finished but not yet answered */
     struct slice *retries;                   /* to be sent before the queue */
@@ -116,6 +131,10 @@ void commit_finish(struct db *db, struct db_unit *unit, enum db_outcome outcome,
 bool commit_settle(struct db *db);
 void commit_retry(struct db *db, struct slice *s); /* before all others */
 
+/* Queues a unit in its client's lane. */
+void lanes_add(struct committer *c, struct db_unit *unit);
+/* All that is queued, linked by own.next; the lanes are empty afterwards. */
+struct db_unit *lanes_take_all(struct committer *c);
 /* Takes units from the queue into a new group; NULL: nothing waits, or no memory. */
 struct slice *group_form(struct db *db);
 struct slice *slice_new(size_t room);

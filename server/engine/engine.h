@@ -48,6 +48,7 @@ struct session {
     char *client_name;
     uint64_t domain;
     int64_t standing; /* version of the client's standing; re-checked by each commit */
+    unsigned pending; /* requests in the engine */
 };
 
 /* A session with one reference, or NULL. Copies issuer, serial and address. */
@@ -71,7 +72,8 @@ struct engine_limits {
     unsigned attributes;   /* attributes of one object, default 1024 */
     unsigned name_bytes;   /* longest Name, default 1024 */
     unsigned text_bytes;   /* longest text, default 65536 */
-    unsigned queue;        /* requests in the engine; past it the answer is "busy". Default 4096 */
+    unsigned queue; /* requests in the engine; past it a session that has some in it already is
+                       answered "busy". Default 4096 */
     unsigned locate_max;   /* most identifiers in one Locate answer, default 10000 */
     unsigned reruns; /* runs of a request that loses races before it is answered busy, default 16 */
 };

@@ -159,6 +159,7 @@ void request_end(struct engine_request *rq, struct buf *answer, bool close)
     if (rq->next)
         rq->next->prev = rq->prev;
     e->stats.pending--;
+    rq->session->pending--;
     if (!answer || answer->len == 0)
         e->stats.lost_answers++;
     AUTO_BUF nothing = BUF_EMPTY;
@@ -264,7 +265,9 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
         rq->next->prev = rq;
     e->requests = rq;
     e->stats.requests++;
-    bool busy = e->stats.pending++ >= e->limits.queue;
+    /* One request of each session has a place in any case, whoever fills the queue. */
+    bool busy = e->stats.pending++ >= e->limits.queue && s->pending > 0;
+    s->pending++;
     if (take_in(rq) != RC_OK) {
         request_abort(rq);
         return rq;

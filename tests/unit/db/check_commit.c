@@ -331,6 +331,67 @@ START_TEST(a_locked_row_makes_a_loser_not_a_stop)
 }
 END_TEST
 
+/* Twenty units of one client stand before the one of another: that one goes with the first group.
+ */
+START_TEST(clients_take_turns)
+{
+    enum { MANY = 20 };
+    struct worker w;
+    static struct probe many[MANY], other;
+    struct db_settings s = DB_SETTINGS_DEFAULT;
+    unsigned n = 0, others = 0;
+    s.group_units = 4;
+    worker_open(&w, fresh_database(), &s);
+    while (w.client.raw[15] == 0) { /* the lane of those without a client */
+        worker_close(&w);
+        worker_open(&w, fresh_database(), &s);
+    }
+    for (int i = 0; i < MANY; i++) {
+        probe_audit(&many[i], &w, "Query", &n);
+        db_commit(w.db, &many[i].unit);
+    }
+    probe_audit(&other, &w, "Query", &others);
+    other.unit.client = (struct uid){{0}};
+    db_commit(w.db, &other.unit);
+    worker_until(&w, &others, 1, 10);
+    ck_assert_uint_lt(n, 8);
+    worker_until(&w, &n, MANY, 10);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(many[i].outcome, DB_DONE);
+    ck_assert_str_eq(verify_text(w.database), "verified");
+    worker_close(&w);
+}
+END_TEST
+
+/* Changes of one object, one to a group, among others that go on; none is forgotten. */
+START_TEST(what_waits_for_its_object_keeps_its_turn)
+{
+    enum { MANY = 12 };
+    struct worker w;
+    static struct probe made, changes[MANY], others[MANY];
+    unsigned n = 0;
+    worker_open(&w, fresh_database(), NULL);
+    probe_insert(&made, &w, NULL, &n);
+    ck_assert_int_eq(probe_run(&w, &made), DB_DONE);
+    n = 0;
+    for (int i = 0; i < MANY; i++) {
+        probe_change(&changes[i], &w, DB_UPDATE, &made.object, STATE_ACTIVE, &n);
+        db_commit(w.db, &changes[i].unit);
+        probe_insert(&others[i], &w, NULL, &n);
+        if (i % 2)
+            others[i].unit.client = (struct uid){{0}};
+        db_commit(w.db, &others[i].unit);
+    }
+    worker_until(&w, &n, 2 * MANY, 20);
+    for (int i = 0; i < MANY; i++) {
+        ck_assert_int_eq(changes[i].outcome, i ? DB_LOST : DB_DONE);
+        ck_assert_int_eq(others[i].outcome, DB_DONE);
+    }
+    ck_assert_uint_eq(db_pending(w.db), 0);
+    worker_close(&w);
+}
+END_TEST
+
 START_TEST(a_unit_may_change_many_objects_but_each_once)
 {
     enum { MANY = 40 };
@@ -370,6 +431,8 @@ int main(void)
     tcase_add_loop_test(t, a_poisoned_unit_fails_alone, 0, sizeof poison / sizeof *poison);
     tcase_add_test(t, a_huge_name_or_strange_text_harms_nobody);
     tcase_add_test(t, a_locked_row_makes_a_loser_not_a_stop);
+    tcase_add_test(t, clients_take_turns);
+    tcase_add_test(t, what_waits_for_its_object_keeps_its_turn);
     tcase_add_test(t, a_unit_may_change_many_objects_but_each_once);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -108,18 +108,26 @@ END_TEST
 START_TEST(busy)
 {
     struct engine_limits limits = ENGINE_LIMITS_DEFAULT;
-    limits.queue = 2;
+    limits.queue = 3;
     rig_limits(limits);
-    struct sent sent[4];
-    for (int i = 0; i < 4; i++) {
-        struct kmip_request *rq = request_new(i < 3 ? V2_1 : V1_4, 1);
+    struct sent sent[5];
+    for (int i = 0; i < 5; i++) {
+        struct kmip_request *rq = request_new(i < 4 ? V2_1 : V1_4, 1);
         rq->header->client_correlation_value = bytes_str("busy-test");
         create_aes(rq, 0, NULL);
         send_request(rig.alice, rq, &sent[i]);
     }
-    static const uint32_t reasons[] = {0, 0, KMIP_REASON_SERVER_LIMIT_EXCEEDED,
+    /* A session that has nothing in the engine is served, whoever fills it. */
+    struct sent other;
+    struct kmip_request *one = request_new(V2_1, 1);
+    create_aes(one, 0, NULL);
+    send_request(rig.bob, one, &other);
+    wait_for(&other);
+    expect_success(other.answer, 0);
+    buf_free(&other.raw);
+    static const uint32_t reasons[] = {0, 0, 0, KMIP_REASON_SERVER_LIMIT_EXCEEDED,
                                        KMIP_REASON_GENERAL_FAILURE};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         wait_for(&sent[i]);
         ck_assert_uint_eq(sent[i].answer->items[0].result_reason, reasons[i]);
         buf_free(&sent[i].raw);
