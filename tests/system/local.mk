@@ -1,6 +1,7 @@
 # tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
 EXTRA_DIST += \
 	tests/system/client.py \
+	tests/system/crowd.py \
 	tests/system/hostile.py \
 	tests/system/hostile_message.py \
 	tests/system/hostile_operations.py \
@@ -12,6 +13,7 @@ EXTRA_DIST += \
 	tests/system/test_audit.py \
 	tests/system/test_clock.py \
 	tests/system/test_commands.py \
+	tests/system/test_crowd.py \
 	tests/system/test_hostile.py \
 	tests/system/test_kill.py \
 	tests/system/test_limits.py \

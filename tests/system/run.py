@@ -11,9 +11,29 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import support
 import tap
 
-MODULES = ["test_commands", "test_pairs", "test_versions", "test_operations", "test_pykmip", "test_audit", "test_reload",
-           "test_revocation", "test_hostile", "test_limits", "test_processes", "test_unit", "test_restart", "test_kill",
-           "test_outage", "test_clock", "test_offline", "test_vault_states", "test_recovery", "test_quickstart"]
+MODULES = [
+    "test_commands",
+    "test_pairs",
+    "test_versions",
+    "test_operations",
+    "test_pykmip",
+    "test_audit",
+    "test_reload",
+    "test_revocation",
+    "test_hostile",
+    "test_limits",
+    "test_crowd",
+    "test_processes",
+    "test_unit",
+    "test_restart",
+    "test_kill",
+    "test_outage",
+    "test_clock",
+    "test_offline",
+    "test_vault_states",
+    "test_recovery",
+    "test_quickstart",
+]
 
 
 def main():
