@@ -103,6 +103,8 @@ class T:
     SENSITIVE = 0x420120
     ATTRIBUTES = 0x420125
     ATTRIBUTE_REFERENCE = 0x42013B
+    CURRENT_ATTRIBUTE = 0x42013C
+    NEW_ATTRIBUTE = 0x42013D
     QUANTUM_SAFE = 0x420147
     EPHEMERAL = 0x420154
     PROTECTION_STORAGE_MASK = 0x42015E
@@ -128,6 +130,7 @@ ITEM_NOT_FOUND, RESPONSE_TOO_LARGE, INVALID_MESSAGE, OPERATION_NOT_SUPPORTED = 0
 MISSING_DATA, INVALID_FIELD, FEATURE_NOT_SUPPORTED, ILLEGAL_OPERATION = 0x06, 0x07, 0x08, 0x0B
 PERMISSION_DENIED, INDEX_OUT_OF_BOUNDS, APPLICATION_NAMESPACE_NOT_SUPPORTED = 0x0C, 0x0E, 0x0F
 KEY_FORMAT_TYPE_NOT_SUPPORTED, KEY_COMPRESSION_TYPE_NOT_SUPPORTED, KEY_VALUE_NOT_PRESENT = 0x10, 0x11, 0x13
+READ_ONLY_ATTRIBUTE, MULTI_VALUED_ATTRIBUTE, ATTRIBUTE_INSTANCE_NOT_FOUND, ATTRIBUTE_NOT_FOUND = 0x1D, 0x1E, 0x20, 0x21
 ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, CODEC_ERROR, INVALID_ATTRIBUTE = 0x22, 0x23, 0x26, 0x2C
 INVALID_ATTRIBUTE_VALUE, INVALID_OBJECT_TYPE, KEY_WRAP_TYPE_NOT_SUPPORTED = 0x2D, 0x30, 0x32
 NON_UNIQUE_NAME_ATTRIBUTE, OBJECT_DESTROYED, OBJECT_NOT_FOUND, SERVER_LIMIT_EXCEEDED = 0x35, 0x36, 0x37, 0x3A
@@ -161,6 +164,10 @@ class Row:
     def want(self, version):
         want = self.v1 if version < V20 or self.v2 is None else self.v2
         return want if isinstance(want, list) else [want]
+
+
+CODES = {**OPS, "Get Attribute List": 0x0C, "Add Attribute": 0x0D, "Modify Attribute": 0x0E, "Delete Attribute": 0x0F,
+         "Set Attribute": 0x31}
 
 
 def raw(tag, kind, body, length=None, padding=None):
@@ -221,8 +228,8 @@ def message(header, *items):
 
 
 def batch_item(operation, *payload):
-    """operation: a name of client.OPS, or a number."""
-    return group(T.BATCH_ITEM, enum(T.OPERATION, OPS.get(operation, operation)),
+    """operation: a name of CODES, or a number."""
+    return group(T.BATCH_ITEM, enum(T.OPERATION, CODES.get(operation, operation)),
                  group(T.REQUEST_PAYLOAD, *payload))
 
 
@@ -273,6 +280,10 @@ class Say:
 
     def uid(self, name):
         return text(T.UNIQUE_IDENTIFIER, self.made[name])
+
+    def change(self, value, **more):
+        """The attribute that an object gets."""
+        return self.attribute(value, **more) if self.version < V20 else group(T.NEW_ATTRIBUTE, value)
 
     def reference(self, tag):
         """An attribute without its value."""

@@ -1,13 +1,15 @@
 """Payloads that break a rule, by operation (KMIP 1.4, 4 and 11.2 on; KMIP 2.1, 6.1). A new operation is one more list
 in OPERATIONS; its rows give payload items and the Result Reason of 1.x and, where it differs, of 2.x."""
-from hostile import (AES, APPLICATION_NAMESPACE_NOT_SUPPORTED, ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS,
-                     ILLEGAL_OPERATION, INDEX_OUT_OF_BOUNDS, INVALID_ATTRIBUTE, INVALID_ATTRIBUTE_VALUE, INVALID_FIELD,
-                     INVALID_MESSAGE, INVALID_OBJECT_TYPE, ITEM_NOT_FOUND, KEY_COMPRESSION_TYPE_NOT_SUPPORTED,
-                     KEY_FORMAT_TYPE_NOT_SUPPORTED, KEY_VALUE_NOT_PRESENT, LEAST_DATE, MASK, MISSING_DATA, MOST_INT,
+from hostile import (AES, APPLICATION_NAMESPACE_NOT_SUPPORTED, ATTRIBUTE_INSTANCE_NOT_FOUND, ATTRIBUTE_NOT_FOUND,
+                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS, ILLEGAL_OPERATION, INDEX_OUT_OF_BOUNDS,
+                     INVALID_ATTRIBUTE, INVALID_ATTRIBUTE_VALUE, INVALID_FIELD, INVALID_MESSAGE, INVALID_OBJECT_TYPE,
+                     ITEM_NOT_FOUND, KEY_COMPRESSION_TYPE_NOT_SUPPORTED, KEY_FORMAT_TYPE_NOT_SUPPORTED,
+                     KEY_VALUE_NOT_PRESENT, LEAST_DATE, MASK, MISSING_DATA, MOST_INT, MULTI_VALUED_ATTRIBUTE,
                      NAME_TYPE_TEXT, NOBODY, NON_UNIQUE_NAME_ATTRIBUTE, OBJECT_DESTROYED, OBJECT_NOT_FOUND,
-                     PERMISSION_DENIED, PROTECTION_STORAGE_UNAVAILABLE, QUERY, SERVED, SERVER_LIMIT_EXCEEDED,
-                     UNKNOWN_ENUMERATION, UNKNOWN_TAG, V10, V14, V20, V21, WRONG_KEY_LIFECYCLE_STATE, Row, T, boolean,
-                     date, enum, group, integer, interval, octets, protocol_version, raw, text)
+                     PERMISSION_DENIED, PROTECTION_STORAGE_UNAVAILABLE, QUERY, READ_ONLY_ATTRIBUTE, SERVED,
+                     SERVER_LIMIT_EXCEEDED, UNKNOWN_ENUMERATION, UNKNOWN_TAG, V10, V14, V20, V21,
+                     WRONG_KEY_LIFECYCLE_STATE, Row, T, boolean, date, enum, group, integer, interval, octets,
+                     protocol_version, raw, text)
 
 ONLY_1, ONLY_2 = (V10, V14), (V20, V21)
 SYMMETRIC = enum(T.OBJECT_TYPE, 2)
@@ -268,26 +270,27 @@ REGISTER = [
 MISSING = (ITEM_NOT_FOUND, OBJECT_NOT_FOUND)
 
 
-def identified(*after):
-    """What every operation on one object owes to a wrong identifier."""
+def identified(after=lambda s: ()):
+    """What every operation on one object owes to a wrong identifier. after: what else its payload needs."""
     return [
-        P("an identifier that nobody has", lambda s: [text(T.UNIQUE_IDENTIFIER, NOBODY), *after], *MISSING),
-        P("an identifier of another client's object", lambda s: [s.uid("foreign"), *after], *MISSING),
+        P("an identifier that nobody has", lambda s: [text(T.UNIQUE_IDENTIFIER, NOBODY), *after(s)], *MISSING),
+        P("an identifier of another client's object", lambda s: [s.uid("foreign"), *after(s)], *MISSING),
         P("an identifier that is no UUID", lambda s: [text(T.UNIQUE_IDENTIFIER, "'; DROP TABLE kmip.object; --"),
-                                                      *after], *MISSING),
-        P("an identifier of no characters", lambda s: [text(T.UNIQUE_IDENTIFIER, ""), *after], *MISSING),
-        P("an identifier of 65,536 bytes", lambda s: [text(T.UNIQUE_IDENTIFIER, "0" * 65536), *after], *MISSING),
+                                                      *after(s)], *MISSING),
+        P("an identifier of no characters", lambda s: [text(T.UNIQUE_IDENTIFIER, ""), *after(s)], *MISSING),
+        P("an identifier of 65,536 bytes", lambda s: [text(T.UNIQUE_IDENTIFIER, "0" * 65536), *after(s)], *MISSING),
         P("an identifier with something behind it", lambda s: [text(T.UNIQUE_IDENTIFIER, s.made["preactive"] + "0"),
-                                                               *after], *MISSING),
-        P("an identifier that is bytes", lambda s: [octets(T.UNIQUE_IDENTIFIER, bytes(16)), *after], INVALID_MESSAGE),
-        P("an identifier twice", lambda s: [s.own, s.own, *after], INVALID_MESSAGE),
-        P("an identifier that is an Integer in 1.4", lambda s: [integer(T.UNIQUE_IDENTIFIER, 0), *after],
+                                                               *after(s)], *MISSING),
+        P("an identifier that is bytes", lambda s: [octets(T.UNIQUE_IDENTIFIER, bytes(16)), *after(s)],
+          INVALID_MESSAGE),
+        P("an identifier twice", lambda s: [s.own, s.own, *after(s)], INVALID_MESSAGE),
+        P("an identifier that is an Integer in 1.4", lambda s: [integer(T.UNIQUE_IDENTIFIER, 0), *after(s)],
           INVALID_MESSAGE, versions=(V14,)),
-        P("an identifier by a number beyond the batch", lambda s: [integer(T.UNIQUE_IDENTIFIER, MOST_INT), *after],
+        P("an identifier by a number beyond the batch", lambda s: [integer(T.UNIQUE_IDENTIFIER, MOST_INT), *after(s)],
           0, OBJECT_NOT_FOUND, versions=ONLY_2),
-        P("an identifier by an Enumeration that is not known", lambda s: [enum(T.UNIQUE_IDENTIFIER, 0x777), *after],
+        P("an identifier by an Enumeration that is not known", lambda s: [enum(T.UNIQUE_IDENTIFIER, 0x777), *after(s)],
           0, UNKNOWN_ENUMERATION, versions=ONLY_2),
-        P("a tag that KMIP does not have", lambda s: [s.own, *after, octets(T.UNKNOWN, b"x")], INVALID_FIELD,
+        P("a tag that KMIP does not have", lambda s: [s.own, *after(s), octets(T.UNKNOWN, b"x")], INVALID_FIELD,
           UNKNOWN_TAG),
     ]
 
@@ -353,7 +356,7 @@ def reason(*parts):
 
 UNSPECIFIED, COMPROMISED = enum(T.REVOCATION_REASON_CODE, 1), enum(T.REVOCATION_REASON_CODE, 2)
 
-REVOKE = identified(reason(UNSPECIFIED)) + [
+REVOKE = identified(lambda s: [reason(UNSPECIFIED)]) + [
     P("no reason", lambda s: [s.own], INVALID_MESSAGE),
     P("a reason without a code", lambda s: [s.own, reason(text(T.REVOCATION_MESSAGE, "x"))], INVALID_MESSAGE),
     P("a reason that is not known", lambda s: [s.own, reason(enum(T.REVOCATION_REASON_CODE, 99))], *UNKNOWN_VALUE),
@@ -390,9 +393,90 @@ DISCOVER_VERSIONS = [
       UNKNOWN_TAG),
 ]
 
+GROUP = text(T.OBJECT_GROUP, "hostile")
+ADD_READ_ONLY = (PERMISSION_DENIED, READ_ONLY_ATTRIBUTE)
+
+
+def change(rule, value, want, versions=None, **named):
+    """An attribute that the object cannot get."""
+    return P(rule, lambda s: [s.own, s.change(value, **named)], *want, **({"versions": versions} if versions else {}))
+
+
+def changes(read_only):
+    """What all that change an attribute refuse alike."""
+    return identified(lambda s: [s.change(GROUP)]) + [
+        P("no attribute", lambda s: [s.own], INVALID_MESSAGE),
+        P("two attributes", lambda s: [s.own, s.attribute(GROUP) * 2 if s.version < V20
+                                       else group(T.NEW_ATTRIBUTE, GROUP, GROUP)], INVALID_MESSAGE),
+        P("an attribute of nothing", lambda s: [s.own, group(T.ATTRIBUTE if s.version < V20 else T.NEW_ATTRIBUTE)],
+          INVALID_MESSAGE),
+        P("a destroyed object", lambda s: [s.uid("destroyed"), s.change(GROUP)],
+          PERMISSION_DENIED, WRONG_KEY_LIFECYCLE_STATE),
+        change("State, which is the server's", enum(T.STATE, 2), read_only),
+        change("Unique Identifier, which is the server's", text(T.UNIQUE_IDENTIFIER, NOBODY), read_only),
+        change("a custom attribute that only the server makes", text(T.CONTACT_INFORMATION, "v"), read_only[:1],
+               versions=(V14,), name="y-hostile"),
+        change("a vendor attribute that only the server makes",
+               vendor(text(T.VENDOR_IDENTIFICATION, "y"), text(T.ATTRIBUTE_NAME, "n"), VALUE), (0, read_only[1]),
+               versions=ONLY_2),
+        change("an attribute name that KMIP does not have", text(T.CONTACT_INFORMATION, "v"), (INVALID_FIELD,),
+               versions=(V14,), name="Colour"),
+        change("a tag that is no attribute", enum(T.OPERATION, 1), (0, INVALID_ATTRIBUTE), versions=ONLY_2),
+        change("a value of the wrong type", integer(T.OBJECT_GROUP, 1), (INVALID_MESSAGE,)),
+    ]
+
+
+ADD = changes(ADD_READ_ONLY) + [
+    change("an attribute that has its one value", AES, (ILLEGAL_OPERATION, ATTRIBUTE_SINGLE_VALUED)),
+    change("an Attribute Index, which is the server's to give", GROUP, (INVALID_FIELD,), versions=(V14,), index=0),
+    P("a Name that another object has", lambda s: [s.uid("active"), s.change(s.name(s.made["name"]))],
+      ILLEGAL_OPERATION, NON_UNIQUE_NAME_ATTRIBUTE),
+    P("a Name that is too long", lambda s: [s.own, s.change(s.name("n" * 1025))], INVALID_FIELD, SERVER_LIMIT_EXCEEDED),
+]
+
+MODIFY = changes(READ_ONLY) + [
+    change("an attribute that the object does not have", text(T.CONTACT_INFORMATION, "x"),
+           (INVALID_FIELD, ATTRIBUTE_NOT_FOUND)),
+    P("an instance that the object does not have", lambda s: [s.own, s.change(s.name(s.fresh("m")), index=7)],
+      ITEM_NOT_FOUND, versions=(V14,)),
+    P("an instance that the object does not have, by its value",
+      lambda s: [s.own, group(T.CURRENT_ATTRIBUTE, s.name("not its name")), s.change(s.name(s.fresh("m")))],
+      0, ATTRIBUTE_INSTANCE_NOT_FOUND, versions=ONLY_2),
+    P("two attributes in one Current Attribute",
+      lambda s: [s.own, group(T.CURRENT_ATTRIBUTE, GROUP, GROUP), s.change(GROUP)], 0, INVALID_MESSAGE,
+      versions=ONLY_2),
+    P("a Current Attribute behind the new one", lambda s: [s.own, s.change(GROUP), group(T.CURRENT_ATTRIBUTE, GROUP)],
+      0, INVALID_MESSAGE, versions=ONLY_2),
+]
+
+DELETE = identified(lambda s: [s.reference(T.OBJECT_GROUP)]) + [
+    P("no attribute", lambda s: [s.own], INVALID_MESSAGE, INVALID_FIELD),
+    P("two attributes", lambda s: [s.own] + [s.reference(T.OBJECT_GROUP)] * 2, INVALID_MESSAGE),
+    P("an attribute that the object must have", lambda s: [s.own, s.reference(T.STATE)], *READ_ONLY),
+    P("an attribute that the object does not have", lambda s: [s.own, s.reference(T.OBJECT_GROUP)],
+      ITEM_NOT_FOUND, ATTRIBUTE_NOT_FOUND),
+    P("an instance that the object does not have",
+      lambda s: [s.own, s.reference(T.NAME), integer(T.ATTRIBUTE_INDEX, 7)], ITEM_NOT_FOUND, versions=(V14,)),
+    P("an Attribute Index that is negative", lambda s: [s.own, s.reference(T.NAME), integer(T.ATTRIBUTE_INDEX, -1)],
+      INVALID_FIELD, versions=(V14,)),
+    P("an attribute name that KMIP does not have", lambda s: [s.own, text(T.ATTRIBUTE_NAME, "Colour")],
+      ITEM_NOT_FOUND, versions=(V14,)),
+    P("a tag that is no attribute", lambda s: [s.own, enum(T.ATTRIBUTE_REFERENCE, T.OPERATION)],
+      0, INVALID_ATTRIBUTE, versions=ONLY_2),
+    P("a destroyed object", lambda s: [s.uid("destroyed"), s.reference(T.OBJECT_GROUP)],
+      PERMISSION_DENIED, WRONG_KEY_LIFECYCLE_STATE),
+]
+
+SET = [(rule, payload, want, {**more, "versions": ONLY_2}) for rule, payload, want, more in changes(ADD_READ_ONLY)
+       if more.get("versions", ONLY_2) != (V14,)] + [
+    P("an attribute of several values", lambda s: [s.uid("many"), s.change(GROUP)], 0, MULTI_VALUED_ATTRIBUTE,
+      versions=ONLY_2),
+]
+
 OPERATIONS = {"Create": CREATE, "Register": REGISTER, "Locate": LOCATE, "Get": GET, "Get Attributes": GET_ATTRIBUTES,
               "Activate": ACTIVATE, "Revoke": REVOKE, "Destroy": DESTROY, "Query": QUERY_ROWS,
-              "Discover Versions": DISCOVER_VERSIONS}
+              "Discover Versions": DISCOVER_VERSIONS, "Get Attribute List": identified(), "Add Attribute": ADD,
+              "Modify Attribute": MODIFY, "Delete Attribute": DELETE, "Set Attribute": SET}
 
 
 def rows():

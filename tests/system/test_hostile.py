@@ -24,6 +24,11 @@ def made_objects(link, other):
     made["preactive"] = link.call(client.create(made["name"])).uid
     made["active"], made["destroyed"] = link.call(client.create()).uid, link.call(client.create()).uid
     made["foreign"] = other.call(client.create()).uid
+    groups = [client.attribute("Object Group", client.TEXT, g) for g in ("one", "two")]
+    name, payload = client.create()
+    made["many"] = link.call((name, payload[:1] + [client.item(0x420091, client.STRUCT, [
+        client.attribute("Cryptographic Algorithm", client.ENUM, 3),
+        client.attribute("Cryptographic Usage Mask", client.INT, 12), *groups])])).uid
     link.call(client.activate(made["active"]))
     link.call(client.destroy(made["destroyed"]))
     return made
@@ -182,7 +187,7 @@ def play(state):
             tap.ok(not wrong, "%s, %d.%d" % (row.rule, *version), wrong)
     others.end()
     counted(state, before, sum(CLOSED in r.want(v) for _, r, v in sent), len(hostile_tls.FIRST_BYTES) - 2)
-    audited(state, since, [(setup, hostile.Row("setting up", None, [SERVED] * 5), hostile.V14)] + sent)
+    audited(state, since, [(setup, hostile.Row("setting up", None, [SERVED] * 6), hostile.V14)] + sent)
     broken = {r.rule for r in ROWS if r.v1 != SERVED}
     tap.note("report hostile: %d rules broken, in %d requests"
              % (len(broken) + len(hostile_tls.FIRST_BYTES) + len(hostile_tls.ESTABLISHED), len(sent)))
