@@ -68,9 +68,12 @@ enum cli_exit cmd_ca_init(struct cli *cli)
 {
     struct ca_place place;
     struct ca_options options = {.name = cli_value(cli, OPT_SUBJECT, NULL), .key = CERT_KEY_P256};
+    AUTO_DB db = NULL;
     enum cli_exit code = read_days(cli, &options.days);
     if (code == CLI_DONE)
         code = find_place(cli, &place);
+    if (code == CLI_DONE)
+        code = admin_db_open(cli, &place.config, DB_ROLE_POLICY, &db);
     if (code != CLI_DONE)
         return code;
     const char *why = NULL;
@@ -81,6 +84,9 @@ enum cli_exit cmd_ca_init(struct cli *cli)
     if (rc != RC_OK)
         return cli_fail(cli, cli_exit_of(rc), NULL, "no certificate authority was made in %s: %s", place.dir,
                         why ? why : rc_text(rc));
+    rc = db_audit_note(db, "Admin Make Certificate Authority", place.dir);
+    if (rc != RC_OK)
+        return admin_db_fail(cli, db, rc, "the certificate authority was made, but its audit row was not written");
     if (cli_given(cli, OPT_JSON))
         return cli_print_json(cli, json_pack("{s:s}", "directory", place.dir));
     fprintf(cli->out,
@@ -125,14 +131,26 @@ static rc_t issue_server(struct cli *cli, struct ca *ca, const struct config *co
     return ca_issue_server(ca, &request, issued, why);
 }
 
+/* The audit row comes first: a row without a certificate harms less than a certificate without a row. */
+static enum cli_exit note_server(struct cli *cli, struct db_admin *db, const struct cert_identity *id)
+{
+    char detail[128], until[16];
+    snprintf(detail, sizeof detail, "serial=%s not_after=%s", id->serial, cli_date(id->not_after, until));
+    rc_t rc = db_audit_note(db, "Admin Renew Server Certificate", detail);
+    return rc == RC_OK ? CLI_DONE : admin_db_fail(cli, db, rc, "the server certificate was not renewed");
+}
+
 enum cli_exit cmd_server_cert_renew(struct cli *cli)
 {
     struct ca_place place;
     unsigned days;
     AUTO_CA ca = NULL;
+    AUTO_DB db = NULL;
     enum cli_exit code = read_days(cli, &days);
     if (code == CLI_DONE)
         code = open_ca(cli, &place, &ca);
+    if (code == CLI_DONE)
+        code = admin_db_open(cli, &place.config, DB_ROLE_POLICY, &db);
     if (code != CLI_DONE)
         return code;
     const struct config *config = &place.config;
@@ -143,8 +161,9 @@ enum cli_exit cmd_server_cert_renew(struct cli *cli)
         return cli_fail(cli, cli_exit_of(rc), "--dns LIST issues one anew, for those names.",
                         "no server certificate was issued: %s", why ? why : rc_text(rc));
     rc = ca_cert_pem(ca, &issued.cert_pem);
-    code = rc == RC_OK ? cli_write_file(cli, config->tls_key, buf_view(&issued.key_pem), PEM_SECRET_MODE)
-                       : cli_fail(cli, CLI_INTERNAL, NULL, "%s", rc_text(rc));
+    code = rc == RC_OK ? note_server(cli, db, &issued.identity) : cli_fail(cli, CLI_INTERNAL, NULL, "%s", rc_text(rc));
+    if (code == CLI_DONE)
+        code = cli_write_file(cli, config->tls_key, buf_view(&issued.key_pem), PEM_SECRET_MODE);
     if (code == CLI_DONE)
         code = cli_write_file(cli, config->tls_certificate, buf_view(&issued.cert_pem), PEM_PUBLIC_MODE);
     char until[16];

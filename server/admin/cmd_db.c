@@ -67,13 +67,19 @@ enum cli_exit cmd_db_migrate(struct cli *cli)
     code = admin_db_open(cli, &config, DB_ROLE_MIGRATOR, &db);
     if (code != CLI_DONE)
         return code;
-    rc_t rc = db_migrate(db, show_progress, cli);
+    unsigned before = 0, have = 0, want = 0;
+    rc_t rc = db_migration_state(db, &before, &want);
+    if (rc == RC_OK)
+        rc = db_migrate(db, show_progress, cli);
     if (rc != RC_OK)
         return admin_db_fail(cli, db, rc, "the database was not migrated; what was applied stays");
-    unsigned have = 0, want = 0;
     rc = db_migration_state(db, &have, &want);
     if (rc != RC_OK)
         return admin_db_fail(cli, db, rc, "the schema's number cannot be read");
+    char detail[64];
+    snprintf(detail, sizeof detail, "schema=%u was=%u", have, before);
+    if (have != before && (rc = db_audit_note(db, "Admin Migrate", detail)) != RC_OK)
+        return admin_db_fail(cli, db, rc, "the database was migrated, but the audit row was not written");
     if (cli_given(cli, OPT_JSON))
         return cli_print_json(cli, json_pack("{s:b, s:i, s:i}", "ok", have == want, "schema", (int)have, "wanted",
                                              (int)want));

@@ -32,6 +32,11 @@ def run(state):
     tap.ok(code == 0 and answer["ok"], "holdfast audit verify finds the chain whole", answer)
     code, tail = state.json("audit", "tail", "--lines", "5")
     tap.ok(code == 0 and len(tail) == 5, "holdfast audit tail shows the last events", tail)
+    state.holdfast("server-cert", "renew")
+    rows = state.psql("SELECT DISTINCT operation FROM audit.events WHERE operation ~ '^Admin'")
+    wanted = {"Admin Migrate", "Admin Initialise", "Admin Make Certificate Authority", "Admin Add Client",
+              "Admin Renew Server Certificate"}
+    tap.ok(wanted <= {r[0] for r in rows}, "administration has its rows, from the first set-up on", rows)
     for sql in ("UPDATE audit.event SET result = 'x'", "DELETE FROM audit.event", "TRUNCATE audit.event"):
         for role in ("holdfast_auditor", "holdfast_server"):
             try:
