@@ -1,5 +1,6 @@
 # tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
 EXTRA_DIST += \
+	tests/system/actions.py \
 	tests/system/client.py \
 	tests/system/crowd.py \
 	tests/system/hostile.py \
@@ -15,6 +16,7 @@ EXTRA_DIST += \
 	tests/system/test_commands.py \
 	tests/system/test_crowd.py \
 	tests/system/test_hostile.py \
+	tests/system/test_final.py \
 	tests/system/test_kill.py \
 	tests/system/test_limits.py \
 	tests/system/test_offline.py \

@@ -18,6 +18,7 @@ MODULES = [
     "test_operations",
     "test_pykmip",
     "test_audit",
+    "test_final",
     "test_reload",
     "test_revocation",
     "test_hostile",

@@ -166,7 +166,7 @@ class State:
         return [pid for pid, title in self.postgres_children().items() if "holdfast_server" in title]
 
     def committing(self, but=()):
-        """A backend, none of `but`, that is in its COMMIT just now: what is on its way cannot be known if it ends there."""
+        """A backend, none of `but`, that is in its COMMIT just now; None if there is none."""
         titles = self.postgres_children()
         return next((p for p, t in titles.items() if "holdfast_server" in t and "COMMIT" in t and p not in but), None)
 

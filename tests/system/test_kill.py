@@ -1,5 +1,6 @@
-"""SIGKILL of worker, vault, supervisor, PostgreSQL (postmaster, backends), software TPM, and of all at once, under load,
-many rounds: every acknowledged fact stands and has its audit row; what got no answer happened wholly or not at all."""
+"""SIGKILL of worker, vault, supervisor, PostgreSQL (postmaster, backends), software TPM and of all at once, under
+load, many rounds: every acknowledged fact stands and has its audit row; what got no answer happened wholly or not at
+all."""
 import collections
 import os
 import random
@@ -100,14 +101,16 @@ def run(state):
     load.start()
     killed, recovered, stuck = rounds_of_kills(state, load, rounds, unknown)
     load.stop()
-    tap.ok(not stuck, "after each kill all %d connections are served again" % LOADERS, "\n".join(stuck) + state.log()[-4000:])
+    tap.ok(not stuck, "after each kill all %d connections are served again" % LOADERS,
+           "\n".join(stuck) + state.log()[-4000:])
     tap.ok(state.wait_all_open(60), "all workers serve after all rounds", state.status())
     time.sleep(1.1)  # workers tell their counters once a second
     unknown.add()
     successes, _, unanswered = load.seen()
     tap.note("report kill: %d rounds %s; longest until all were served again: %s" % (rounds, dict(killed), ", ".join(
         "%s %.1f s" % (t, max(v)) for t, v in sorted(recovered.items()))))
-    tap.note("report kill: %d commits of unknown outcome were resolved, %d of them had happened" % (unknown.sum, unknown.told))
+    tap.note("report kill: %d commits of unknown outcome were resolved, %d of them had happened"
+             % (unknown.sum, unknown.told))
     load.report("kill")
     tap.ok(successes > rounds * 50, "the load was real", successes)
     # A short run may hit no COMMIT between its sending and its answer.

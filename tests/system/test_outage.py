@@ -11,7 +11,8 @@ import tap
 import workload
 
 LOADERS = 8
-HEALED_IN = 20  # seconds, at most
+HEALED_IN = 30  # seconds, at most
+GROWN_KIB = 8192  # resident memory of a process, at most
 MIB = 1 << 20
 
 
@@ -30,7 +31,7 @@ class Seen:
 
 
 def episode(state, load, sentence, hold, begin, end):
-    """Breaks something for `hold` seconds while the load runs. Answers: successes, put off, without an answer, closed."""
+    """Breaks something for `hold` seconds under load. Successes, put off, without an answer, closed meanwhile."""
     support.wait_for(lambda at=time.monotonic(): load.served_since(at), 30, 0.02)
     workers, seen = [state.pid(n) for n in state.workers()], Seen(load)
     begin()
@@ -41,7 +42,8 @@ def episode(state, load, sentence, hold, begin, end):
     healed = support.wait_for(lambda: load.served_since(at), 60, 0.02)
     took = time.monotonic() - at
     tap.ok(healed and took <= HEALED_IN, "%s: heals by itself" % sentence,
-           "%d loaders without a success after %.1f s; %s\n%s" % (load.behind(at), took, state.status(), state.log()[-3000:]))
+           "%d loaders without a success after %.1f s; %s\n%s"
+           % (load.behind(at), took, state.status(), state.log()[-3000:]))
     tap.note("report %s for %d s: %d successes, %d put off, %d without an answer, %d connections refused or ended; all "
              "served again %.1f s after its end" % (sentence, hold, *met, took))
     tap.ok([state.pid(n) for n in state.workers()] == workers, "and no worker died of it", state.log()[-3000:])
@@ -74,7 +76,8 @@ class SmallDisks:
     def set_up(self):
         """False where this machine lets nobody mount."""
         # A log that a small file system holds.
-        self.state.psql("ALTER SYSTEM SET max_wal_size = '64MB'; ALTER SYSTEM SET min_wal_size = '32MB'", role="postgres")
+        for setting in ("max_wal_size = '64MB'", "min_wal_size = '32MB'"):
+            self.state.psql("ALTER SYSTEM SET " + setting, role="postgres")
         size = int(subprocess.run(["du", "-sb", self.cluster], capture_output=True, check=True).stdout.split()[0])
         self.state.stop_one("postgres")
         os.rename(self.cluster, self.kept)
@@ -93,6 +96,8 @@ class SmallDisks:
 
     def take_down(self):
         """The cluster goes back to where it was, with all that was written since."""
+        if not self.mounts:
+            return
         self.state.stop_one("postgres")
         for name in os.listdir(self.kept):
             path = os.path.join(self.kept, name)
@@ -142,11 +147,12 @@ def log_size(state):
 
 def disk_full(state, load):
     disks = SmallDisks(state)
-    if not disks.set_up():
-        tap.skip("disk full", "this machine lets nobody mount a small file system")
-        return
     try:
-        for where, what in ((disks.cluster, "the database's disk full"), (disks.wal, "the disk of the database's log full")):
+        if not disks.set_up():
+            tap.skip("disk full", "this machine lets nobody mount a small file system")
+            return
+        for where, what in ((disks.cluster, "the database's disk full"),
+                            (disks.wal, "the disk of the database's log full")):
             told = log_size(state)
             met = episode(state, load, what, 8, lambda w=where: disks.use_up(w), lambda w=where: disks.empty(w))
             log = state.log("postgres")[told:]
@@ -166,7 +172,8 @@ def signal_all(pids, number):
 
 
 def freeze(state, load, sentence, hold, pids):
-    return episode(state, load, sentence, hold, lambda: signal_all(pids, signal.SIGSTOP), lambda: signal_all(pids, signal.SIGCONT))
+    return episode(state, load, sentence, hold, lambda: signal_all(pids, signal.SIGSTOP),
+                   lambda: signal_all(pids, signal.SIGCONT))
 
 
 def freeze_commits(state, load, sentence, hold):
@@ -177,7 +184,7 @@ def freeze_commits(state, load, sentence, hold):
         for _ in state.workers():
             pid = support.wait_for(lambda: state.committing(but=frozen), 5, 0)
             if pid:
-                os.kill(pid, signal.SIGSTOP)
+                signal_all([pid], signal.SIGSTOP)
                 frozen.append(pid)
 
     met = episode(state, load, sentence, hold, begin, lambda: signal_all(frozen, signal.SIGCONT))
@@ -208,8 +215,20 @@ def tpm_frozen(state, load):
     tap.ok(met[1] > 0, "keys that are not open are refused with a clear error", met)
 
 
+def sizes(state):
+    """Descriptors, and resident memory in KiB, of each process that lives on."""
+    found = {}
+    for name in ["supervisor"] + state.workers():
+        pid = state.pid(name)
+        with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as f:
+            memory = next(int(x.split()[1]) for x in f if x.startswith("VmRSS:"))
+        found[name] = (len(os.listdir("/proc/%d/fd" % pid)), memory)
+    return found
+
+
 def run(state):
     load = workload.Load(state, "outage", LOADERS, pace=0.03)
+    before = sizes(state)
     load.start()
     database_frozen(state, load)
     tpm_frozen(state, load)
@@ -217,4 +236,9 @@ def run(state):
     load.stop()
     tap.ok(state.wait_all_open(60), "all workers serve after all of it", state.status())
     load.report("outages")
+    after = sizes(state)
+    tap.ok(all(after[n][0] <= before[n][0] for n in before), "descriptors are as many as before", (before, after))
+    if not state.sanitized:  # a sanitizer keeps what was freed
+        tap.ok(all(after[n][1] <= before[n][1] + GROWN_KIB for n in before), "memory has not grown", (before, after))
+    tap.note("report outages: descriptors and KiB of memory before %s, after %s" % (before, after))
     load.check(gaps_are_whole=True)

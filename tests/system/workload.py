@@ -1,6 +1,6 @@
-"""What clients do while things break, and what must be true of it afterwards. A table of actions says what is asked and
-what a success makes true; each request carries a correlation value, so that every answer can be compared with its audit
-row, and the row decides what became of a request that got no answer: all that it says, or nothing."""
+"""The load of a table of actions, and what must be true of it afterwards. Each request carries a correlation value, so
+that every answer can be compared with its audit rows, and the rows decide what became of a request that got no answer:
+all that they say, or nothing."""
 import collections
 import concurrent.futures
 import math
@@ -11,314 +11,10 @@ import time
 
 import client
 import tap
-from client import BYTES, DATE, INT, STRUCT, TEXT
+from actions import ACTIONS, MAKERS, NOW, Between, Thing, not_gone
 
 TRY_AGAIN = 0x100  # General Failure: the one refusal that a right request may get
-NOT_FOUND = 1
-FAR = 10 * 365 * 86400
-NOBODY = "00000000-0000-7000-8000-0000000dead0"
 STATUS = {"Success": client.SUCCESS, "Operation Failed": client.FAILED, "Operation Undone": client.UNDONE}
-NOW = object()  # as a fact: the server's time when it did it
-ABSENT = object()  # as a fact: there is no such attribute
-
-
-class Between(collections.namedtuple("Between", "low high")):
-    """A date known within bounds; the first look at it makes it exact."""
-
-
-class Thing:
-    """One object and all that is known of it. Facts: "State" (as stored), "material", attributes by their names."""
-
-    def __init__(self, name):
-        self.name, self.uid, self.facts = name, None, {}
-        self.retired = False  # asked for no more: something about it is in doubt, or its state will change by itself
-        self.opaque = False   # Opaque Objects show neither State nor the dates of a life
-
-    def __str__(self):
-        known = {n: v for n, v in self.facts.items() if n != "material"}
-        return "%s %s, known %s" % (self.name, self.uid, known)
-
-    def state(self, now):
-        state = self.facts.get("State")
-        for before, date, after in (("PreActive", "Activation Date", "Active"),
-                                    ("Active", "Deactivation Date", "Deactivated")):
-            value = self.facts.get(date)
-            if state == before and value is not None and not isinstance(value, Between) and value <= now:
-                state = after
-        return state
-
-    def differs(self, attributes, now):
-        """What the server shows against what is known; None where they agree. Exact dates are learnt, and the state of
-        what was made while the clock was set."""
-        shown = client.STATES.get(attributes.get("State", [None])[0])
-        if self.facts["State"] is None:
-            self.facts["State"] = shown
-        if not self.opaque and shown not in (self.state(now), self.state(now - 2)):
-            return "is %s, known %s" % (shown, self.state(now))
-        for name, fact in self.facts.items():
-            if name in ("State", "material") or self.opaque and name == "Destroy Date":
-                continue
-            values = attributes.get(name)
-            if isinstance(fact, Between) and values and fact.low <= values[0] <= fact.high:
-                self.facts[name] = values[0]
-            elif fact is ABSENT:
-                if values is not None:
-                    return "%s is %r, though it was deleted" % (name, values)
-            elif values is None or sorted(values) != sorted(fact if isinstance(fact, list) else [fact]):
-                return "%s is %r, known %r" % (name, values, fact)
-        return None
-
-
-class Item:
-    """One batch item: the operation, what it does to which thing; reasons for which it must fail; a look at success."""
-
-    def __init__(self, operation, thing=None, facts=None, fails=(), look=None):
-        self.operation, self.thing, self.facts, self.fails, self.look = operation, thing, facts or {}, fails, look
-
-
-class Ask:
-    def __init__(self, *items, on_error=None, version=(1, 4)):
-        self.items, self.on_error, self.version = items, on_error, version
-
-
-# ---- the actions: each returns an Ask; makers get None for the thing ----
-
-MADE = {"State": "PreActive"}
-
-
-def attributes(loader):
-    """Attributes of all kinds that a client may give, and the facts they make."""
-    number = loader.random.randrange(1 << 30)
-    given = [("Contact Information", TEXT, "contact %d" % number), ("Object Group", TEXT, "group %d" % (number % 7)),
-             ("x-Kill-Text", TEXT, "\u00e4\u20ac %d" % number), ("x-Kill-Number", INT, number),
-             ("x-Kill-Bytes", BYTES, os.urandom(number % 50)), ("x-Kill-Date", DATE, 1600000000 + number)]
-    chosen = loader.random.sample(given, loader.random.randint(1, len(given)))
-    items = [client.attribute(n, k, v) for n, k, v in chosen]
-    facts = {n: v for n, _, v in chosen}
-    if "Object Group" in facts:  # more than one instance
-        items.append(client.attribute("Object Group", TEXT, "every one"))
-        facts["Object Group"] = [facts["Object Group"], "every one"]
-    application = [client.item(0x420003, TEXT, "kill"), client.item(0x420002, TEXT, str(number))]
-    items.append(client.attribute("Application Specific Information", STRUCT, application))
-    facts["Application Specific Information"] = [client.parse(b"".join(application))]
-    return items, facts
-
-
-def dates(loader, thing):
-    """Dates that have passed, that will never come here, or that come while the test runs."""
-    now = int(loader.load.clock())
-    choice = loader.random.randrange(4 if loader.load.near_dates else 3)
-    if choice == 0:
-        facts = {"Activation Date": now - 1000, "Deactivation Date": now + FAR}
-    elif choice == 1:
-        facts = {"Activation Date": now + FAR, "Process Start Date": now + FAR + 1, "Protect Stop Date": now + FAR + 2,
-                 "Deactivation Date": now + FAR + 3}
-    elif choice == 2:
-        facts = {"Activation Date": now - 1000, "Deactivation Date": now - 10}
-    else:
-        facts = {"Activation Date": now + loader.random.randint(1, 3), "Deactivation Date": now + loader.random.randint(3, 6)}
-        thing.retired = True
-    return [client.attribute(n, DATE, v) for n, v in facts.items()], facts
-
-
-def ask_create(loader, thing):
-    thing = loader.new()
-    return Ask(Item(client.create(thing.name), thing, MADE))
-
-
-def create_rich(loader):
-    thing = loader.new()
-    given, facts = attributes(loader)
-    when, more = dates(loader, thing)
-    return Item(client.create(thing.name, extra=given + when), thing, {**MADE, **facts, **more})
-
-
-def ask_create_rich(loader, thing):
-    return Ask(create_rich(loader))
-
-
-def register(loader, thing, extra=(), facts=None, may_be_opaque=True):
-    kind = loader.random.choice(("aes", "secret", "opaque") if may_be_opaque else ("aes", "secret"))
-    thing.opaque = kind == "opaque"
-    size = loader.random.choice((16, 24, 32)) if kind == "aes" else loader.random.randint(1, 3000)
-    material = os.urandom(size)
-    return Item(client.register(kind, material, thing.name, extra), thing, {**MADE, "material": material, **(facts or {})})
-
-
-def ask_register(loader, thing):
-    return Ask(register(loader, loader.new()))
-
-
-def ask_register_rich(loader, thing):
-    given, facts = attributes(loader)
-    return Ask(register(loader, loader.new(), given, facts))
-
-
-def look_at_key(loader, thing, result):
-    if thing.facts.setdefault("material", result.material) != result.material:
-        loader.wrong.append("%s: other key bytes than before" % thing.uid)
-
-
-def look_at_attributes(loader, thing, result):
-    why = thing.differs(result.attributes, loader.load.clock())
-    if why:
-        loader.wrong.append("%s: %s" % (thing, why))
-
-
-def look_at_list(loader, thing, result):
-    if result.uids != [thing.uid]:
-        loader.wrong.append("%s: Locate gives %s, not %s" % (thing.name, result.uids, thing.uid))
-
-
-def ask_get(loader, thing):
-    return Ask(Item(client.get(thing.uid), thing, look=look_at_key))
-
-
-def ask_attributes(loader, thing):
-    return Ask(Item(client.get_attributes(thing.uid), thing, look=look_at_attributes))
-
-
-def ask_locate(loader, thing):
-    return Ask(Item(client.locate(thing.name), thing, look=look_at_list))
-
-
-ACTIVATED = {"State": "Active", "Activation Date": NOW}
-REVOKED = {"State": "Deactivated", "Deactivation Date": NOW}
-COMPROMISED = {"State": "Compromised", "Compromise Date": NOW, "Compromise Occurrence Date": 1700000000}
-
-
-def destroyed(thing):
-    return {"State": "DestroyedCompromised" if thing.facts["State"] == "Compromised" else "Destroyed", "Destroy Date": NOW}
-
-
-def ask_activate(loader, thing):
-    return Ask(Item(client.activate(thing.uid), thing, ACTIVATED))
-
-
-def ask_revoke(loader, thing):
-    return Ask(Item(client.revoke(thing.uid), thing, REVOKED))
-
-
-def ask_compromise(loader, thing):
-    return Ask(Item(client.revoke(thing.uid, 2), thing, COMPROMISED))
-
-
-def ask_destroy(loader, thing):
-    return Ask(Item(client.destroy(thing.uid), thing, destroyed(thing)))
-
-
-def contact(loader):
-    return "contact %d" % loader.random.randrange(1 << 30)
-
-
-def ask_add(loader, thing):
-    text = contact(loader)
-    return Ask(Item(client.add_attribute(thing.uid, "Contact Information", TEXT, text), thing, {"Contact Information": text}))
-
-
-def ask_modify(loader, thing):
-    text = contact(loader)
-    return Ask(Item(client.modify_attribute(thing.uid, "Contact Information", TEXT, text), thing,
-                    {"Contact Information": text}))
-
-
-def ask_delete(loader, thing):
-    return Ask(Item(client.delete_attribute(thing.uid, "Contact Information"), thing, {"Contact Information": ABSENT}))
-
-
-def ask_set(loader, thing):
-    text = contact(loader)
-    return Ask(Item(client.set_attribute(thing.uid, 0x420022, TEXT, text), thing, {"Contact Information": text}),
-               version=(2, 1))
-
-
-def ask_move_date(loader, thing):
-    date = int(loader.load.clock()) + FAR + loader.random.randrange(10, 1000)
-    return Ask(Item(client.modify_attribute(thing.uid, "Deactivation Date", DATE, date), thing, {"Deactivation Date": date}))
-
-
-def missing():
-    return Item(client.get(NOBODY), fails=(NOT_FOUND,))
-
-
-def ask_whole(loader, thing):
-    """Several objects and changes of them by the ID placeholder: all of it, or nothing."""
-    first, second = loader.new(), loader.new()
-    return Ask(Item(client.create(first.name), first, MADE), Item(client.activate(), first, ACTIVATED),
-               Item(client.revoke(), first, REVOKED), register(loader, second, may_be_opaque=False),
-               Item(client.activate(), second, ACTIVATED), create_rich(loader), on_error=client.UNDO)
-
-
-def ask_undone(loader, thing):
-    items = [create_rich(loader), register(loader, loader.new()), register(loader, loader.new())]
-    items.insert(loader.random.randint(1, len(items)), missing())
-    return Ask(*items, on_error=client.UNDO)
-
-
-def ask_undone_change(loader, thing):
-    """Changes of an object that was there before are undone, too."""
-    return Ask(Item(client.activate(thing.uid), thing, ACTIVATED), Item(client.revoke(thing.uid), thing, REVOKED),
-               Item(client.destroy(thing.uid), thing, destroyed(thing)), missing(), on_error=client.UNDO)
-
-
-def ask_stop(loader, thing):
-    first, never = loader.new(), loader.new()
-    return Ask(register(loader, first), missing(), Item(client.create(never.name), never, MADE), on_error=client.STOP)
-
-
-def ask_continue(loader, thing):
-    first, second = loader.new(), loader.new()
-    return Ask(Item(client.create(first.name), first, MADE), missing(), register(loader, second), on_error=client.CONTINUE)
-
-
-def in_state(*states):
-    def may(thing, now):
-        return thing.state(now) in states and not thing.opaque
-    return may
-
-
-def with_attribute(name, there, *states):
-    """Things that have such an attribute, or have none, and are in one of these states, or any but destroyed."""
-    def may(thing, now):
-        have = thing.facts.get(name, ABSENT) is not ABSENT
-        return have is there and (thing.state(now) in states if states else not_gone(thing, now)) and not thing.opaque
-    return may
-
-
-def may_be_destroyed(thing, now):
-    return thing.state(now) in ("PreActive", "Deactivated", "Compromised")
-
-
-def not_gone(thing, now):
-    return "Destroyed" not in thing.state(now)
-
-
-# Name, weight, which things it may meet (None: it makes new ones), what is asked.
-Action = collections.namedtuple("Action", "name weight may ask")
-ACTIONS = (
-    Action("Create", 2, None, ask_create),
-    Action("Create with attributes and dates", 3, None, ask_create_rich),
-    Action("Register", 2, None, ask_register),
-    Action("Register with attributes", 2, None, ask_register_rich),
-    Action("batch: whole or nothing", 2, None, ask_whole),
-    Action("batch: undone", 2, None, ask_undone),
-    Action("batch: stopped", 1, None, ask_stop),
-    Action("batch: continued", 1, None, ask_continue),
-    Action("Get", 4, not_gone, ask_get),
-    Action("Get Attributes", 3, lambda thing, now: True, ask_attributes),
-    Action("Locate", 1, not_gone, ask_locate),
-    Action("Activate", 4, in_state("PreActive"), ask_activate),
-    Action("Revoke", 2, in_state("Active"), ask_revoke),
-    Action("Revoke: compromised", 1, in_state("PreActive", "Active", "Deactivated"), ask_compromise),
-    Action("Add Attribute", 2, with_attribute("Contact Information", False), ask_add),
-    Action("Modify Attribute", 2, with_attribute("Contact Information", True), ask_modify),
-    Action("Delete Attribute", 1, with_attribute("Contact Information", True), ask_delete),
-    Action("Set Attribute", 1, with_attribute("Contact Information", True), ask_set),
-    Action("Modify Attribute: a date", 2, with_attribute("Deactivation Date", True, "PreActive", "Active"), ask_move_date),
-    Action("Destroy", 2, may_be_destroyed, ask_destroy),
-    Action("batch: changes undone", 2, in_state("PreActive"), ask_undone_change),
-)
-MAKERS = [a for a in ACTIONS if not a.may]
 AT_HAND = 6  # things that a loader works on
 CHECKERS, CHECKED_AT_ONCE = 4, 25
 
@@ -444,8 +140,8 @@ class Load:
     """Loaders of one client of its own, and the judgement of what they saw."""
 
     def __init__(self, state, name, loaders, pace=0, timeout=40, clock=time.time):
-        """pace: seconds between an answer and the next request of a loader; timeout: of a request, in seconds; clock: the
-        server's."""
+        """pace: seconds between an answer and the next request of a loader; timeout: seconds that a request may take;
+        clock: the server's."""
         self.state, self.name, self.pace, self.timeout, self.clock = state, name, pace, timeout, clock
         self.seed = os.environ.get("HOLDFAST_SEED", "1")
         self.near_dates = True  # also dates that come while the test runs
@@ -546,8 +242,10 @@ class Load:
 
     def check_batch(self, link, things, wrong):
         """Asks for everything about these things in one request, and compares."""
-        asked = [[client.get_attributes(t.uid), client.get(t.uid)] if t.uid else [client.locate(t.name)] for t in things]
-        results = iter(link.call(*(o for a in asked for o in a), client.locate("the end"), on_error=client.CONTINUE))
+        asked = [client.locate("always more than one item")]
+        for t in things:
+            asked += [client.get_attributes(t.uid), client.get(t.uid)] if t.uid else [client.locate(t.name)]
+        results = iter(link.call(*asked, on_error=client.CONTINUE)[1:])
         now = self.clock()
         for thing in things:
             shown = next(results)
@@ -587,13 +285,14 @@ class Load:
         if made != owned:
             wrong.append("objects that nobody made: %s; made, but not there: %s"
                          % (sorted(owned - made)[:5], sorted(made - owned)[:5]))
-        rows = self.state.psql("SELECT object, count(*) FROM audit.event WHERE client_name = '%s' AND result = 'Success' "
-                               "AND operation IN ('Create', 'Register') GROUP BY 1" % self.name)
+        rows = self.state.psql("SELECT object, count(*) FROM audit.event WHERE client_name = '%s' "
+                               "AND result = 'Success' AND operation IN ('Create', 'Register') GROUP BY 1" % self.name)
         if {r[0] for r in rows if r[1] == "1"} != owned:
             wrong.append("objects and the audit rows that made them differ")
         rows = self.state.psql(
-            "SELECT o.uid FROM kmip.object o JOIN policy.client c ON c.id = o.owner LEFT JOIN kmip.material m USING (uid) "
-            "WHERE c.name = '%s' AND (o.state < 5) <> (m.envelope IS NOT NULL)" % self.name, role="postgres")
+            "SELECT o.uid FROM kmip.object o JOIN policy.client c ON c.id = o.owner "
+            "LEFT JOIN kmip.material m USING (uid) WHERE c.name = '%s' "
+            "AND (o.state < 5) <> (m.envelope IS NOT NULL)" % self.name, role="postgres")
         wrong += ["%s: state and material do not agree" % r[0] for r in rows]
         return wrong
 
@@ -604,7 +303,8 @@ class Load:
         rows, wrong = self.audit_rows()
         without = self.check_answers(rows, wrong)
         answered = sum(len(x.answers) for x in self.loaders)
-        tap.ok(not wrong, "every answer has its audit rows, and they say the same (%d answers)" % answered, "\n".join(wrong[:20]))
+        tap.ok(not wrong, "every answer has its audit rows, and they say the same (%d answers)" % answered,
+               "\n".join(wrong[:20]))
         told = self.gaps() - self.gaps_before
         tap.ok(told >= without or not gaps_are_whole,
                "refusals without a row of their own are told in a sum", "%d refused, %d told" % (without, told))
@@ -623,12 +323,13 @@ class Load:
         again, _ = self.audit_rows()
         late = [c for x in self.loaders for c in x.doubts if again.get(c) and not rows.get(c)]
         wrong = self.check_things(unsure)
-        tap.ok(not wrong and not late, "what got no answer happened wholly or not at all, and stays so (%d requests, %d of "
-               "them had happened)" % (sum(len(x.doubts) for x in self.loaders), happened), "\n".join(late + wrong[:20]))
+        unanswered = sum(len(x.doubts) for x in self.loaders)
+        tap.ok(not wrong and not late, "what got no answer happened wholly or not at all, and stays so (%d requests, "
+               "%d of them had happened)" % (unanswered, happened), "\n".join(late + wrong[:20]))
 
     def report(self, label):
         successes, put_off, unanswered = self.seen()
-        tap.note("report %s: %d answers with a success, %d requests put off, %d without an answer, %d connections refused "
-                 "or ended" % (label, successes, put_off, unanswered, sum(x.closed for x in self.loaders)))
+        tap.note("report %s: %d answers with a success, %d requests put off, %d without an answer, %d connections "
+                 "refused or ended" % (label, successes, put_off, unanswered, sum(x.closed for x in self.loaders)))
         for _, text in sorted(self.all("slow"), reverse=True)[:3]:
             tap.note("report %s: slow answer: %s" % (label, text[:160]))
