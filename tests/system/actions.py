@@ -22,6 +22,7 @@ class Thing:
 
     def __init__(self, name):
         self.name, self.uid, self.facts = name, None, {}
+        self.maker = None     # the operation that made it
         self.retired = False  # asked for no more: something about it is in doubt, or its state will change by itself
         self.opaque = False   # Opaque Objects show neither State nor the dates of a life
 
@@ -61,10 +62,13 @@ class Thing:
 
 
 class Item:
-    """One batch item: the operation, what it does to which thing; reasons for which it must fail; a look at success."""
+    """One batch item: the operation, the thing it is about and what becomes true of it; reasons for which it must fail; a
+    look at its success. An operation that makes more than one thing names the others, [(thing, facts)], and `uids` gives
+    all identifiers of its result, in that order."""
 
-    def __init__(self, operation, thing=None, facts=None, fails=(), look=None):
-        self.operation, self.thing, self.facts, self.fails, self.look = operation, thing, facts or {}, fails, look
+    def __init__(self, operation, thing=None, facts=None, fails=(), look=None, others=(), uids=lambda r: [r.uid]):
+        self.operation, self.thing, self.fails, self.look, self.uids = operation, thing, fails, look, uids
+        self.effects = [(thing, facts or {}), *others] if thing else []
 
 
 class Ask:

@@ -75,8 +75,8 @@ class Loader(threading.Thread):
             self.closed += 1
             self.doubts[correlation] = (ask, clock)
             for item in ask.items:
-                if item.thing:
-                    item.thing.retired = True
+                for thing, _ in item.effects:
+                    thing.retired = True
             self.tell_slow(began, action, error)
             return
         results = results if isinstance(results, list) else [results]
@@ -94,7 +94,7 @@ class Loader(threading.Thread):
         self.answers[correlation] = ([i.operation[0] for i in ask.items], statuses, put_off)
         for item, result in zip(ask.items, results):
             if result.ok:
-                self.accept(item, result.uid, clock, self.load.clock())
+                self.accept(item, item.uids(result), clock, self.load.clock())
                 self.last_ack = time.monotonic()
                 if item.look:
                     item.look(self, item.thing, result)
@@ -112,21 +112,21 @@ class Loader(threading.Thread):
         if put_off:
             time.sleep(0.05)
 
-    def accept(self, item, uid, began, ended):
-        """It happened between the two times."""
+    def accept(self, item, uids, began, ended):
+        """It happened between the two times, to the things with these identifiers."""
         if item.fails:
             self.wrong.append("%s succeeded, which it must not" % item.operation[0])
             return
-        if item.facts and not item.thing.uid:
-            item.thing.uid = uid
-            self.at_hand.append(item.thing)
         # Nothing is dated before what happened to the thing already, though the clock was set back since.
         around = Between(math.floor(min(began, ended)) - 1, math.ceil(self.load.latest()) + 1)
-        facts = item.thing.facts
-        facts.update((n, around if v is NOW else v) for n, v in item.facts.items())
-        if item.facts.get("State") == "PreActive":  # made just now, with dates that may have passed
-            facts["State"] = item.thing.state(began) if item.thing.state(began) == item.thing.state(ended) else None
-            item.thing.retired |= facts["State"] is None
+        for (thing, facts), uid in zip(item.effects, uids):
+            thing.facts.update((n, around if v is NOW else v) for n, v in facts.items())
+            if not thing.uid:
+                thing.uid, thing.maker = uid, item.operation[0]
+                self.at_hand.append(thing)
+            if facts.get("State") == "PreActive":  # made just now, with dates that may have passed
+                thing.facts["State"] = thing.state(began) if thing.state(began) == thing.state(ended) else None
+                thing.retired |= thing.facts["State"] is None
 
     def run(self):
         while not self.load.stopping:
@@ -225,6 +225,9 @@ class Load:
                     wrong.append("%s was answered %s, its audit rows say %s" % (correlation, statuses, said))
         return without
 
+    def uid_named(self, name):
+        return self.state.psql("SELECT object FROM kmip.name WHERE value = '%s'" % name, role="postgres")[0][0]
+
     def settle_doubts(self, rows, wrong):
         """What became of requests without an answer: what their rows say. How many happened."""
         happened = 0
@@ -235,7 +238,8 @@ class Load:
                 for place, item in enumerate(ask.items):
                     operation, status, uid = of.get(place, (None, None, None))
                     if status == client.SUCCESS:
-                        loader.accept(item, uid, clock, clock)
+                        uids = [uid] if len(item.effects) == 1 else [self.uid_named(t.name) for t, _ in item.effects]
+                        loader.accept(item, uids, clock, clock)
                     if of and operation not in (None, item.operation[0]):
                         wrong.append("%s item %d: audited as %s" % (correlation, place, operation))
         return happened
@@ -287,7 +291,7 @@ class Load:
                          % (sorted(owned - made)[:5], sorted(made - owned)[:5]))
         rows = self.state.psql("SELECT object, count(*) FROM audit.event WHERE client_name = '%s' "
                                "AND result = 'Success' AND operation IN ('Create', 'Register') GROUP BY 1" % self.name)
-        if {r[0] for r in rows if r[1] == "1"} != owned:
+        if {r[0] for r in rows if r[1] == "1"} != {t.uid for t in things if t.maker in ("Create", "Register")}:
             wrong.append("objects and the audit rows that made them differ")
         rows = self.state.psql(
             "SELECT o.uid FROM kmip.object o JOIN policy.client c ON c.id = o.owner "
