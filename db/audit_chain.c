@@ -8,11 +8,14 @@
 #include <stdio.h>
 
 #include "db/utf8.h"
+#include "proto/base/decimal.h"
 
 /* How many bytes of clean text stand at the front, up to `most`; whole characters only. */
 static size_t clean_prefix(struct bytes in, size_t most)
 {
-    size_t i = 0;
+    size_t i = 0, plain = in.len < most ? in.len : most;
+    while (i < plain && in.data[i] >= 0x20 && in.data[i] < 0x7F)
+        i++;
     while (i < in.len) {
         size_t n = utf8_char(in.data + i, in.len - i);
         if (n == 0 || in.data[i] < 0x20 || in.data[i] == 0x7F || i + n > most)
@@ -76,38 +79,25 @@ rc_t audit_event_clean(const struct audit_event *in, struct arena *arena, struct
     return RC_OK;
 }
 
-enum { DIGITS_MAX = 20 }; /* of a number of 64 bits */
-
-/* Decimal digits, written from the end of `text`; returns the first. By hand: printf() for some twenty
- * numbers a row costs more than the row's hash. */
-static char *digits(uint64_t v, char text[DIGITS_MAX])
-{
-    char *at = text + DIGITS_MAX;
-    do
-        *--at = (char)('0' + v % 10);
-    while (v /= 10);
-    return at;
-}
-
 static rc_t put_text(struct buf *out, struct bytes text)
 {
     if (text.len == 0)
         return buf_add(out, "-,", 2);
-    char length[DIGITS_MAX];
-    char *first = digits(text.len, length);
-    TRY(buf_add(out, first, (size_t)(length + DIGITS_MAX - first)));
-    TRY(buf_add_u8(out, ':'));
+    char length[DECIMAL_MAX + 1], *end = length + DECIMAL_MAX;
+    char *first = decimal_before(end, text.len);
+    *end++ = ':';
+    TRY(buf_add(out, first, (size_t)(end - first)));
     TRY(buf_add_bytes(out, text));
     return buf_add_u8(out, ',');
 }
 
 static rc_t put_number(struct buf *out, int64_t v)
 {
-    char text[1 + DIGITS_MAX];
-    char *first = digits(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, text + 1);
+    char text[1 + DECIMAL_MAX], *end = text + sizeof text;
+    char *first = decimal_before(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
     if (v < 0)
         *--first = '-';
-    return put_text(out, bytes_of(first, (size_t)(text + sizeof text - first)));
+    return put_text(out, bytes_of(first, (size_t)(end - first)));
 }
 
 static rc_t put_uid(struct buf *out, const struct uid *u)
@@ -153,14 +143,16 @@ rc_t audit_canonical(const struct audit_event *e, const struct uid *stream, uint
     return put_hex(out, previous, AUDIT_HASH_BYTES);
 }
 
-/* One fetch for the life of the process: an implicit fetch a row costs more than the hash itself.
- */
-static const EVP_MD *sha256(void)
+/* One context for the life of the process: fetching SHA-256 or making one a row costs more than the hash
+ * itself. */
+static EVP_MD_CTX *hasher(void)
 {
-    static EVP_MD *md;
-    if (!md)
-        md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    return md;
+    static EVP_MD_CTX *ctx;
+    if (!ctx && (ctx = EVP_MD_CTX_new()) && EVP_DigestInit_ex2(ctx, EVP_sha256(), NULL) != 1) {
+        EVP_MD_CTX_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
 }
 
 rc_t audit_hash(const struct audit_event *e, const struct uid *stream, uint64_t seq,
@@ -169,8 +161,10 @@ rc_t audit_hash(const struct audit_event *e, const struct uid *stream, uint64_t 
     AUTO_BUF text = BUF_EMPTY;
     TRY(buf_reserve(&text, 1024));
     TRY(audit_canonical(e, stream, seq, previous, &text));
-    const EVP_MD *md = sha256();
-    if (!md || EVP_Digest(text.data, text.len, hash_out, NULL, md, NULL) != 1)
+    EVP_MD_CTX *ctx = hasher();
+    if (!ctx || EVP_DigestInit_ex2(ctx, NULL, NULL) != 1 ||
+        EVP_DigestUpdate(ctx, text.data, text.len) != 1 ||
+        EVP_DigestFinal_ex(ctx, hash_out, NULL) != 1)
         return RC_CRYPTO;
     return RC_OK;
 }

@@ -247,19 +247,13 @@ static void mark_losers(struct committer *c, const PGresult *r)
 {
     for (int row = 0; row < PQntuples(r); row++) {
         int32_t kind = 0, place = 0;
-        struct db_unit *u;
-        size_t index;
         if (!pg_get_i4(r, row, 0, &kind) || !pg_get_i4(r, row, 1, &place) ||
-            !group_find(c->flight, kind, place, &u, &index)) {
+            !group_lose(c, c->flight, kind, place)) {
             c->main_ok = false;
             snprintf(c->sqlstate, sizeof c->sqlstate, "XX000");
             return;
         }
         c->losers++;
-        if (u->lost != DB_LOST_NOTHING)
-            continue;
-        u->lost = (enum db_lost)kind;
-        u->lost_index = index;
     }
 }
 

@@ -324,14 +324,39 @@ static rc_t put_audit(struct db *db, const struct slice *s)
     return RC_OK;
 }
 
-/* $uids, $versions of what was read; $clients, $standings. */
-static rc_t put_rechecks(struct pg_params *p, const struct slice *s)
+static bool standing_is(const struct standing *s, const struct db_unit *u)
 {
-    size_t reads = 0, clients = 0;
+    return s->standing == u->standing && uid_equal(&s->client, &u->client);
+}
+
+/* Who asks, each once: a group has many requests of few clients. In the arena of the group. */
+static rc_t standings_gather(struct committer *c, const struct slice *s)
+{
+    c->standing_count = 0;
+    c->standings = ARENA_ARRAY(&c->arena, s->count, struct standing);
+    if (!c->standings)
+        return RC_NO_MEMORY;
     for (size_t i = 0; i < s->count; i++) {
-        reads += s->units[i]->read_count;
-        clients += !uid_is_nil(&s->units[i]->client);
+        const struct db_unit *u = s->units[i];
+        size_t at = c->standing_count;
+        if (uid_is_nil(&u->client))
+            continue;
+        while (at > 0 && !standing_is(&c->standings[at - 1], u))
+            at--;
+        if (at == 0)
+            c->standings[c->standing_count++] = (struct standing){u->client, u->standing};
     }
+    return RC_OK;
+}
+
+/* $uids, $versions of what was read; $clients, $standings. */
+static rc_t put_rechecks(struct committer *c, const struct slice *s)
+{
+    struct pg_params *p = &c->params;
+    size_t reads = 0;
+    TRY(standings_gather(c, s));
+    for (size_t i = 0; i < s->count; i++)
+        reads += s->units[i]->read_count;
     TRY(pg_param(p));
     TRY(pg_array(&p->data, OID_UUID, reads));
     for (size_t i = 0; i < s->count; i++)
@@ -343,15 +368,13 @@ static rc_t put_rechecks(struct pg_params *p, const struct slice *s)
         for (size_t k = 0; k < s->units[i]->read_count; k++)
             TRY(pg_element_i8(&p->data, (int64_t)s->units[i]->reads[k].version));
     TRY(pg_param(p));
-    TRY(pg_array(&p->data, OID_UUID, clients));
-    for (size_t i = 0; i < s->count; i++)
-        if (!uid_is_nil(&s->units[i]->client))
-            TRY(pg_element_uid(&p->data, &s->units[i]->client));
+    TRY(pg_array(&p->data, OID_UUID, c->standing_count));
+    for (size_t i = 0; i < c->standing_count; i++)
+        TRY(pg_element_uid(&p->data, &c->standings[i].client));
     TRY(pg_param(p));
-    TRY(pg_array(&p->data, OID_INT8, clients));
-    for (size_t i = 0; i < s->count; i++)
-        if (!uid_is_nil(&s->units[i]->client))
-            TRY(pg_element_i8(&p->data, s->units[i]->standing));
+    TRY(pg_array(&p->data, OID_INT8, c->standing_count));
+    for (size_t i = 0; i < c->standing_count; i++)
+        TRY(pg_element_i8(&p->data, c->standings[i].standing));
     return RC_OK;
 }
 
@@ -443,25 +466,42 @@ rc_t group_encode(struct db *db, struct slice *s)
     if (s->changes)
         TRY(put_changes(db, s));
     TRY(put_audit(db, s));
-    return put_rechecks(p, s);
+    return put_rechecks(&db->committer, s);
 }
 
-/* ---- the way back: from a place in the group's arrays to the unit ---- */
+/* ---- the way back: from a place in the group's arrays to its units ---- */
 
-bool group_find(const struct slice *s, int kind, int place, struct db_unit **unit_out,
-                size_t *index_out)
+static void lose(struct db_unit *u, enum db_lost kind, size_t index)
 {
-    if (place < 1)
+    if (u->lost != DB_LOST_NOTHING)
+        return;
+    u->lost = kind;
+    u->lost_index = index;
+}
+
+/* All units of a client whose standing has changed. */
+static bool lose_standing(const struct committer *c, const struct slice *s, size_t place)
+{
+    if (place > c->standing_count)
         return false;
+    for (size_t i = 0; i < s->count; i++)
+        if (standing_is(&c->standings[place - 1], s->units[i]))
+            lose(s->units[i], DB_LOST_STANDING, 0);
+    return true;
+}
+
+bool group_lose(const struct committer *c, const struct slice *s, int kind, int place)
+{
+    if (place < 1 || kind < DB_LOST_CHANGE || kind > DB_LOST_STANDING)
+        return false;
+    if (kind == DB_LOST_STANDING)
+        return lose_standing(c, s, (size_t)place);
     size_t left = (size_t)place - 1;
     for (size_t i = 0; i < s->count; i++) {
         struct db_unit *u = s->units[i];
-        size_t here = kind == DB_LOST_READ       ? u->read_count
-                      : kind == DB_LOST_STANDING ? !uid_is_nil(&u->client)
-                                                 : u->change_count;
+        size_t here = kind == DB_LOST_READ ? u->read_count : u->change_count;
         if (left < here) {
-            *unit_out = u;
-            *index_out = left;
+            lose(u, (enum db_lost)kind, left);
             return true;
         }
         left -= here;

@@ -81,6 +81,12 @@ struct head {
     uint8_t hash[AUDIT_HASH_BYTES];
 };
 
+/* A client as its requests found it. */
+struct standing {
+    struct uid client;
+    int64_t standing;
+};
+
 struct committer {
     struct lane lanes[LANES];
     struct turns turns; /* lanes in which units are queued */
@@ -90,7 +96,9 @@ struct committer {
     struct slice *flight;                    /* sent, not answered */
     struct db_unit *answers, **answers_last; /* to be answered from the turn event */
     struct pg_params params;
-    struct arena arena; /* cleaned texts of the group being built */
+    struct arena arena; /* of the group on its way: cleaned texts, standings */
+    struct standing *standings;
+    size_t standing_count;
     bool stream_open;   /* the head below is the stream's */
     struct uid stream;
     struct head head, next; /* now, and after the group on its way */
@@ -143,9 +151,11 @@ void slice_free(struct slice *s);
 rc_t group_encode(struct db *db, struct slice *s);
 /* Refuses what PostgreSQL could not store, so that no unit spoils a group. */
 rc_t unit_check(struct db_unit *unit);
-/* The unit and its own index of a change, read or standing of the group; false: no such place. */
-bool group_find(const struct slice *s, int kind, int place, struct db_unit **unit_out,
-                size_t *index_out);
+/*
+ * Marks as lost the unit of a change or read of the group, by its place in the statement (from 1), or all
+ * units of a client's standing; what was marked before stays. False: no such kind or place.
+ */
+bool group_lose(const struct committer *c, const struct slice *s, int kind, int place);
 
 /* Resolves an unknown outcome, opens a stream, then calls db_stream_opened(). */
 void stream_begin(struct db *db);

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += proto/libproto.a
 proto_libproto_a_SOURCES = \
 	proto/base/arena.c proto/base/arena.h \
-	proto/base/buf.c proto/base/buf.h \
+	proto/base/buf.c proto/base/buf.h proto/base/decimal.h \
 	proto/base/bytes.h proto/base/wipe.h \
 	proto/base/rc.c proto/base/rc.h \
 	proto/ttlv/node.c proto/ttlv/node.h \

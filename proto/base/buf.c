@@ -9,10 +9,8 @@
 
 enum { BUF_SMALLEST = 256 };
 
-rc_t buf_reserve(struct buf *b, size_t more)
+rc_t buf_grow(struct buf *b, size_t more)
 {
-    if (more <= b->room - b->len)
-        return RC_OK;
     if (more > SIZE_MAX / 2 - b->len)
         return RC_NO_MEMORY;
     size_t room = b->room ? b->room : BUF_SMALLEST;
@@ -28,46 +26,6 @@ rc_t buf_reserve(struct buf *b, size_t more)
     b->data = data;
     b->room = room;
     return RC_OK;
-}
-
-rc_t buf_add(struct buf *b, const void *data, size_t len)
-{
-    TRY(buf_reserve(b, len));
-    if (len)
-        memcpy(b->data + b->len, data, len);
-    b->len += len;
-    return RC_OK;
-}
-
-rc_t buf_add_bytes(struct buf *b, struct bytes bytes)
-{
-    return buf_add(b, bytes.data, bytes.len);
-}
-
-rc_t buf_add_u8(struct buf *b, uint8_t v)
-{
-    return buf_add(b, &v, 1);
-}
-
-rc_t buf_add_be16(struct buf *b, uint16_t v)
-{
-    uint8_t raw[2];
-    store_be16(raw, v);
-    return buf_add(b, raw, sizeof raw);
-}
-
-rc_t buf_add_be32(struct buf *b, uint32_t v)
-{
-    uint8_t raw[4];
-    store_be32(raw, v);
-    return buf_add(b, raw, sizeof raw);
-}
-
-rc_t buf_add_be64(struct buf *b, uint64_t v)
-{
-    uint8_t raw[8];
-    store_be64(raw, v);
-    return buf_add(b, raw, sizeof raw);
 }
 
 rc_t buf_add_str(struct buf *b, const char *s)

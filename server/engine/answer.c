@@ -1,10 +1,32 @@
 /*
  * Answers: each item is encoded as soon as its result is known, so that Maximum Response Size fails
- * the item that does not fit and not the work before it; at the end the header is put in front.
+ * the item that does not fit and not the work before it. The header stands in front from the beginning; only
+ * the number of items is put right at the end.
  */
 #include "server/engine/request.h"
 
+#include "proto/base/decimal.h"
 #include "proto/kmip/reason.h"
+
+enum { ANSWER_ROOM = 1024, COUNT_BYTES = 16 }; /* a usual answer; Batch Count, last in the header */
+
+/* "0A1B2C3D-17": this life of the worker, and the number of the request in it. */
+static char *server_correlation(struct engine_request *rq)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t tag = sizeof rq->engine->tag;
+    char digits[DECIMAL_MAX + 1] = "", *end = digits + DECIMAL_MAX; /* with its NUL */
+    char *number = decimal_before(end, rq->number), *text = arena_alloc(&rq->memory, 2 * tag + 2 + DECIMAL_MAX);
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < tag; i++) {
+        text[2 * i] = hex[rq->engine->tag[i] >> 4];
+        text[2 * i + 1] = hex[rq->engine->tag[i] & 15];
+    }
+    text[2 * tag] = '-';
+    memcpy(text + 2 * tag + 1, number, (size_t)(end - number) + 1);
+    return text;
+}
 
 /* Response Header of this request. Texts in the arena. */
 static rc_t header_of(struct engine_request *rq, size_t count, struct kmip_response_header *head,
@@ -13,19 +35,17 @@ static rc_t header_of(struct engine_request *rq, size_t count, struct kmip_respo
     *version = (struct kmip_protocol_version){KMIP_NUMBER(rq->version >> 8),
                                               KMIP_NUMBER(rq->version & 0xFF)};
     const struct kmip_request_header *asked = rq->message ? rq->message->header : NULL;
-    const uint8_t *tag = rq->engine->tag;
-    char *correlation = arena_fmt(&rq->memory, "%02X%02X%02X%02X-%llu", tag[0], tag[1], tag[2],
-                                  tag[3], (unsigned long long)rq->number);
-    if (!correlation)
-        return RC_NO_MEMORY;
     /* KMIP 2.1, 9.10 has it optional, and PyKMIP cannot read it: given to who sent one's own value.
      */
     bool knows = asked && asked->client_correlation_value.len;
+    char *correlation = knows ? server_correlation(rq) : NULL;
+    if (knows && !correlation)
+        return RC_NO_MEMORY;
     *head = (struct kmip_response_header){
         .protocol_version = version,
         .time_stamp = KMIP_NUMBER(rq->now),
         .client_correlation_value = asked ? asked->client_correlation_value : BYTES_NONE,
-        .server_correlation_value = knows ? bytes_str(correlation) : BYTES_NONE,
+        .server_correlation_value = bytes_str(correlation),
         .batch_count = KMIP_NUMBER((int64_t)count),
     };
     return RC_OK;
@@ -42,10 +62,12 @@ static rc_t write_header(struct engine_request *rq, size_t count, struct buf *ou
 
 rc_t answer_begin(struct engine_request *rq)
 {
+    size_t mark, count = rq->message ? rq->message->count : 1;
     buf_clear(&rq->body);
-    AUTO_BUF head = BUF_EMPTY;
-    TRY(write_header(rq, 1, &head));
-    rq->head_bytes = TTLV_HEADER_BYTES + head.len;
+    TRY(buf_reserve(&rq->body, ANSWER_ROOM));
+    TRY(ttlv_begin(&rq->body, KMIP_TAG_RESPONSE_MESSAGE, &mark));
+    TRY(write_header(rq, count, &rq->body));
+    rq->head_bytes = rq->body.len;
     return RC_OK;
 }
 
@@ -55,7 +77,7 @@ static rc_t add_item(struct engine_request *rq, const struct kmip_response_item 
     size_t before = rq->body.len;
     rc_t rc = kmip_response_item_write(&rq->body, rq->version, item);
     if (rc == RC_OK && item->result_status == KMIP_STATUS_SUCCESS &&
-        rq->head_bytes + rq->body.len > rq->answer_max)
+        rq->body.len > rq->answer_max)
         rc = RC_RESPONSE_TOO_LARGE;
     if (rc != RC_OK)
         buf_cut(&rq->body, before);
@@ -104,7 +126,7 @@ rc_t answer_refusal(struct engine_request *rq, rc_t rc)
 
 rc_t answer_undo(struct engine_request *rq)
 {
-    buf_clear(&rq->body);
+    buf_cut(&rq->body, rq->head_bytes);
     for (size_t i = 0; i < rq->result_count; i++) {
         struct item_result *r = &rq->results[i];
         r->undone = r->rc == RC_OK;
@@ -121,10 +143,11 @@ rc_t answer_undo(struct engine_request *rq)
 
 rc_t answer_message(struct engine_request *rq, size_t count, struct buf *out)
 {
-    size_t mark;
-    TRY(buf_reserve(out, rq->head_bytes + rq->body.len));
-    TRY(ttlv_begin(out, KMIP_TAG_RESPONSE_MESSAGE, &mark));
-    TRY(write_header(rq, count, out));
-    TRY(buf_add_bytes(out, buf_view(&rq->body)));
-    return ttlv_end(out, mark);
+    uint8_t *last = rq->body.data + rq->head_bytes - COUNT_BYTES;
+    if (load_be32(last) >> 8 != KMIP_TAG_BATCH_COUNT)
+        return RC_INTERNAL;
+    store_be32(last + 8, (uint32_t)count);
+    TRY(ttlv_end(&rq->body, 0));
+    buf_take(out, &rq->body);
+    return RC_OK;
 }

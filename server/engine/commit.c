@@ -5,6 +5,7 @@
  */
 #include "server/engine/request.h"
 
+#include "proto/base/decimal.h"
 #include "proto/kmip/reason.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -23,15 +24,28 @@ static struct bytes reason_text(rc_t rc, uint16_t version)
     return bytes_str(rc != RC_OK && e ? e->text : NULL);
 }
 
+/* "1.4" */
+static char *version_text(struct arena *a, uint16_t version)
+{
+    enum { PART = 3, ROOM = 2 * PART + 2 };
+    char *text = arena_alloc(a, ROOM), digits[2 * PART + 1], *end = digits + sizeof digits;
+    if (!text)
+        return NULL;
+    char *first = decimal_before(end, version & 0xFFu);
+    *--first = '.';
+    first = decimal_before(first, version >> 8);
+    memcpy(text, first, (size_t)(end - first)); /* and a NUL after it: arenas are zeroed */
+    return text;
+}
+
 /* What all rows of this request share. Views live as long as the run. */
 static rc_t common_event(struct engine_request *rq, struct audit_event *ev)
 {
     const struct session *s = rq->session;
     const struct kmip_request_header *h = rq->message ? rq->message->header : NULL;
     uint16_t asked = rq->message && rq->message->version ? rq->message->version : rq->version;
-    char *protocol = arena_fmt(&rq->memory, "%u.%u", asked >> 8, asked & 0xFFu);
-    struct bytes name =
-        arena_copy(&rq->memory, bytes_str(s->client_name)); /* may change at a login */
+    char *protocol = version_text(&rq->memory, asked);
+    struct bytes name = arena_copy(&rq->memory, bytes_str(s->client_name)); /* may change at a login */
     if (!protocol || (s->client_name && !name.data))
         return RC_NO_MEMORY;
     *ev = (struct audit_event){

@@ -88,8 +88,8 @@ struct engine_request {
     bool stepping, step_again; /* see go_on() in run.c */
     size_t result_count;
     struct item_result *results;
-    struct buf body;   /* encoded response items */
-    size_t head_bytes; /* message without its items */
+    struct buf body;   /* the answer so far: its header, then the items */
+    size_t head_bytes; /* where the items begin */
 
     struct op_item item;
     const struct op *op;
@@ -139,7 +139,7 @@ void request_run_again(struct engine_request *rq);
 void request_constant(struct engine_request *rq);
 
 /* answer.c */
-/* Size of the message around the items; begins an empty body. */
+/* Begins the answer anew: header, no item. */
 rc_t answer_begin(struct engine_request *rq);
 /* One result each. RC_RESPONSE_TOO_LARGE leaves the body as it was. */
 rc_t answer_success(struct engine_request *rq, size_t item, void *payload);
@@ -149,7 +149,7 @@ rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failu
 rc_t answer_refusal(struct engine_request *rq, rc_t rc);
 /* All results so far become Operation Undone. */
 rc_t answer_undo(struct engine_request *rq);
-/* The whole message with `count` items from the body. */
+/* The whole message, with the `count` items that it has. Takes the body. */
 rc_t answer_message(struct engine_request *rq, size_t count, struct buf *out);
 
 /* login.c: looks a session's identity up. */

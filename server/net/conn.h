@@ -73,12 +73,12 @@ struct login {
 LIST_HEAD(login_list, login);
 
 struct conn {
-    TAILQ_ENTRY(conn) link, ready_link, shake_link;
+    TAILQ_ENTRY(conn) link, ready_link, shake_link, warm_link;
     struct net *net;
     enum conn_state state;
     int fd;
     bool broken;                             /* TLS or socket failed: no close_notify any more */
-    bool ready, shaking;                     /* in the queue of that name */
+    bool ready, shaking, warm;               /* in the queue of that name */
     bool read_on, write_on;                  /* events added */
     bool read_wants_write, write_wants_read; /* TLS 1.3 key updates cross the directions */
     bool unread;                             /* reading stopped with bytes left inside OpenSSL */
@@ -132,9 +132,11 @@ struct net {
     struct conn_list conns;   /* open ones; the recheck walks round */
     struct conn_list ready;   /* have answers to send: on_ready, in the same turn */
     struct conn_list shaking; /* have a handshake step to do: on_shake, a few in each turn */
+    struct conn_list warm;    /* keep their TLS read buffers until on_cool finds them quiet */
+    unsigned warm_count;
     struct conn_list dead;    /* freed by on_reap when no caller can hold them */
     struct login_list logins;
-    struct event on_ready, on_shake, on_reap, on_recheck, on_drained, on_drain_end;
+    struct event on_ready, on_shake, on_cool, on_reap, on_recheck, on_drained, on_drain_end;
     bool draining;
     void (*drain_done)(void *arg);
     void *drain_arg;
@@ -181,6 +183,8 @@ bool conn_may_read(const struct conn *c);
 /* ---- net.c ---- */
 void net_ready(struct net *net, struct conn *c);
 void net_shake(struct net *net, struct conn *c);
+/* It was read from: it may keep its read buffer for a while. */
+void net_warm(struct net *net, struct conn *c);
 void net_bury(struct net *net, struct conn *c);
 /* A failed handshake: counted, and logged while there are not too many. */
 void net_log_failure(struct net *net, const struct conn *c, const char *reason);

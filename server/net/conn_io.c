@@ -221,10 +221,20 @@ static void read_stopped(struct conn *c, int r)
     }
 }
 
+/* What OpenSSL holds of the peer's bytes may stay allocated, or may not. */
+static void read_buffer_keep(struct conn *c, bool keep)
+{
+    if (keep)
+        SSL_clear_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+    else
+        SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS); /* always so for writing: nothing is wiped there */
+}
+
 void conn_read(struct conn *c)
 {
     struct net *net = c->net;
     size_t turn = 0;
+    read_buffer_keep(c, c->warm);
     c->read_again = false;
     c->read_wants_write = false;
     c->unread = false;
@@ -248,6 +258,9 @@ void conn_read(struct conn *c)
     }
     if (c->state == CONN_CLOSED)
         return;
+    read_buffer_keep(c, false);
+    if (turn)
+        net_warm(net, c);
     frame_clock(c);
     net_ready(net, c); /* settles, and looks after events and clock */
 }

@@ -17,6 +17,7 @@
 #include "server/net/conn.h"
 
 enum { ACCEPT_WAIT_MIN_MS = 20, ACCEPT_WAIT_MAX_MS = 1000, RECHECK_MIN_MS = 10 };
+enum { WARM_MAX = 256, WARM_MS = 1000 };
 
 static void timer_add(struct event *event, unsigned ms)
 {
@@ -146,9 +147,10 @@ void net_ready(struct net *net, struct conn *c)
 {
     if (c->ready || c->state == CONN_CLOSED)
         return;
+    if (TAILQ_EMPTY(&net->ready))
+        event_active(&net->on_ready, EV_TIMEOUT, 0); /* in this turn, after what is being called now */
     c->ready = true;
     TAILQ_INSERT_TAIL(&net->ready, c, ready_link);
-    event_active(&net->on_ready, EV_TIMEOUT, 0); /* in this turn, after what is being called now */
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
@@ -161,6 +163,45 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
         c->ready = false;
         conn_flush(c);
     }
+}
+
+/*
+ * A connection in use keeps its TLS read buffer: to take and to wipe 16 KiB at each request costs more than
+ * to decrypt it. At most WARM_MAX connections do, and none much longer than WARM_MS after it was used.
+ */
+void net_warm(struct net *net, struct conn *c)
+{
+    if (c->warm || net->warm_count == WARM_MAX)
+        return;
+    if (!net->warm_count++)
+        timer_add(&net->on_cool, WARM_MS);
+    c->warm = true;
+    TAILQ_INSERT_TAIL(&net->warm, c, warm_link);
+}
+
+static void cool(struct net *net, struct conn *c)
+{
+    TAILQ_REMOVE(&net->warm, c, warm_link);
+    net->warm_count--;
+    c->warm = false;
+}
+
+static void on_cool(evutil_socket_t fd, short what, void *arg)
+{
+    struct net *net = arg;
+    struct conn *c, *next;
+    int64_t before = clock_monotonic_us() - (int64_t)WARM_MS * 1000;
+    (void)fd, (void)what;
+    for (c = TAILQ_FIRST(&net->warm); c; c = next) {
+        next = TAILQ_NEXT(c, warm_link);
+        if (c->quiet_since > before)
+            continue;
+        cool(net, c);
+        if (conn_may_read(c))
+            conn_read(c); /* finds nothing, and lets the buffer go */
+    }
+    if (net->warm_count)
+        timer_add(&net->on_cool, WARM_MS);
 }
 
 void net_shake(struct net *net, struct conn *c)
@@ -195,6 +236,8 @@ void net_bury(struct net *net, struct conn *c)
         TAILQ_REMOVE(&net->ready, c, ready_link);
     if (c->shaking)
         TAILQ_REMOVE(&net->shaking, c, shake_link);
+    if (c->warm)
+        cool(net, c);
     TAILQ_REMOVE(&net->conns, c, link);
     TAILQ_INSERT_TAIL(&net->dead, c, link);
     event_active(&net->on_reap, EV_TIMEOUT, 0);
@@ -352,11 +395,13 @@ rc_t net_new(const struct net_config *config, struct net **out)
     TAILQ_INIT(&net->conns);
     TAILQ_INIT(&net->ready);
     TAILQ_INIT(&net->shaking);
+    TAILQ_INIT(&net->warm);
     TAILQ_INIT(&net->dead);
     LIST_INIT(&net->logins);
     evtimer_assign(&net->accept_timer, net->base, on_accept_timer, net);
     evtimer_assign(&net->on_ready, net->base, on_ready, net);
     evtimer_assign(&net->on_shake, net->base, on_shake, net);
+    evtimer_assign(&net->on_cool, net->base, on_cool, net);
     evtimer_assign(&net->on_reap, net->base, on_reap, net);
     evtimer_assign(&net->on_recheck, net->base, on_recheck_timer, net);
     evtimer_assign(&net->on_drained, net->base, on_drained, net);
@@ -387,6 +432,7 @@ void net_free(struct net **out)
     event_del(&net->accept_timer);
     event_del(&net->on_ready);
     event_del(&net->on_shake);
+    event_del(&net->on_cool);
     event_del(&net->on_reap);
     event_del(&net->on_recheck);
     event_del(&net->on_drained);

@@ -195,6 +195,34 @@ START_TEST(a_changed_client_loses)
 }
 END_TEST
 
+/* The standing of a client is looked at once for the whole group. */
+START_TEST(a_changed_client_loses_with_all_its_units)
+{
+    struct worker w;
+    struct probe a, b, other, nobody;
+    unsigned n = 0;
+    worker_open(&w, fresh_database(), NULL);
+    pg_value(&pg, w.database, DB_ROLE_POLICY, "SELECT policy.client_enable('first', true)");
+    probe_audit(&a, &w, "Query", &n);
+    probe_audit(&nobody, &w, "Query", &n);
+    nobody.unit.client = (struct uid){0};
+    probe_audit(&b, &w, "Query", &n);
+    w.standing = 2;
+    probe_audit(&other, &w, "Query", &n);
+    struct probe *all[] = {&a, &nobody, &b, &other};
+    for (size_t i = 0; i < 4; i++)
+        db_commit(w.db, &all[i]->unit);
+    worker_until(&w, &n, 4, 10);
+    ck_assert_int_eq(a.outcome, DB_LOST);
+    ck_assert_int_eq(a.unit.lost, DB_LOST_STANDING);
+    ck_assert_int_eq(b.outcome, DB_LOST);
+    ck_assert_int_eq(b.unit.lost, DB_LOST_STANDING);
+    ck_assert_int_eq(nobody.outcome, DB_DONE);
+    ck_assert_int_eq(other.outcome, DB_DONE);
+    worker_close(&w);
+}
+END_TEST
+
 START_TEST(units_of_one_turn_share_a_group)
 {
     enum { MANY = 300 };
@@ -427,6 +455,7 @@ int main(void)
     tcase_add_test(t, a_name_is_given_once);
     tcase_add_test(t, names_can_be_replaced);
     tcase_add_test(t, a_changed_client_loses);
+    tcase_add_test(t, a_changed_client_loses_with_all_its_units);
     tcase_add_test(t, units_of_one_turn_share_a_group);
     tcase_add_loop_test(t, a_poisoned_unit_fails_alone, 0, sizeof poison / sizeof *poison);
     tcase_add_test(t, a_huge_name_or_strange_text_harms_nobody);
