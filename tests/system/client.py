@@ -130,15 +130,6 @@ def register(kind, material, name=None, extra=()):
     return ("Register", [item(0x420057, ENUM, number), item(0x420091, STRUCT, named(name, attributes)), thing])
 
 
-def register(key):
-    """A raw AES key of the client's own."""
-    block = [item(0x420042, ENUM, 1), item(0x420045, STRUCT, [item(0x420043, BYTES, key)]), item(0x420028, ENUM, 3),
-             item(0x42002A, INT, len(key) * 8)]
-    attributes = [attribute("Cryptographic Usage Mask", INT, 12)]
-    return ("Register", [item(0x420057, ENUM, 2), item(0x420091, STRUCT, attributes),
-                         item(0x42008F, STRUCT, [item(0x420040, STRUCT, block)])])
-
-
 def locate(name):
     return ("Locate", [attribute("Name", STRUCT, name_value(name))])
 

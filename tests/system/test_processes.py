@@ -100,7 +100,7 @@ def wiped(state):
     with client.Connection(state.env) as link:
         for i in range(20):
             own = os.urandom(32)
-            made = [link.call(client.create()), link.call(client.register(own))]
+            made = [link.call(client.create()), link.call(client.register("aes", own))]
             given += [link.call(client.get(m.uid)).material for m in made]
             taken.append(own)
         tap.ok(all(own in given for own in taken), "keys are made, registered and fetched", len(given))
