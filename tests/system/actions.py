@@ -62,9 +62,9 @@ class Thing:
 
 
 class Item:
-    """One batch item: the operation, the thing it is about and what becomes true of it; reasons for which it must fail; a
-    look at its success. An operation that makes more than one thing names the others, [(thing, facts)], and `uids` gives
-    all identifiers of its result, in that order."""
+    """One batch item: the operation, the thing it is about and what becomes true of it; reasons for which it must fail;
+    a look at its success. An operation that makes more than one thing names the others, [(thing, facts)], and `uids`
+    gives all identifiers of its result, in that order."""
 
     def __init__(self, operation, thing=None, facts=None, fails=(), look=None, others=(), uids=lambda r: [r.uid]):
         self.operation, self.thing, self.fails, self.look, self.uids = operation, thing, fails, look, uids

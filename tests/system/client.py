@@ -224,14 +224,19 @@ class Result:
 class Connection:
     """One TLS connection. Every failure is an OSError (ssl.SSLError is one)."""
 
-    def __init__(self, env, cert=None, key=None, timeout=30):
-        context = ssl.create_default_context(cafile=env["HOLDFAST_CA"])
-        context.load_cert_chain(cert or env["HOLDFAST_CERT"], key or env["HOLDFAST_KEY"])
+    def __init__(self, env, cert=None, key=None, timeout=30, resume=None):
+        """resume: a connection that was used, whose TLS session shall go on if the server still has it."""
+        if resume:
+            self.context = resume.context
+        else:
+            self.context = ssl.create_default_context(cafile=env["HOLDFAST_CA"])
+            self.context.load_cert_chain(cert or env["HOLDFAST_CERT"], key or env["HOLDFAST_KEY"])
         raw = socket.create_connection((env["HOLDFAST_HOST"], int(env["HOLDFAST_PORT"])), timeout)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             # An end without close_notify is an error: who cut it off could have cut off more.
-            self.tls = context.wrap_socket(raw, server_hostname=env["HOLDFAST_HOST"], suppress_ragged_eofs=False)
+            self.tls = self.context.wrap_socket(raw, server_hostname=env["HOLDFAST_HOST"], suppress_ragged_eofs=False,
+                                                session=resume.tls.session if resume else None)
         except BaseException:
             raw.close()
             raise

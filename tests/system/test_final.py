@@ -45,6 +45,19 @@ def life(pool, links, uid, material, wrong):
     return {"Activate": 1, "Revoke": won(revoked), "Destroy": 1}
 
 
+def resumed(state, link, uid):
+    """What is wrong over sessions resumed from a connection, and how many were: each worker has sessions of its own."""
+    wrong, count = [], 0
+    for _ in range(LINKS):
+        again = client.Connection(state.env, resume=link)
+        result = again.call(client.get(uid))
+        count += again.tls.session_reused
+        if result.ok or result.reason == NOT_FOUND:
+            wrong.append("%s over a resumed session: %s" % (uid, result))
+        again.close()
+    return wrong, count
+
+
 def run(state):
     links = [client.Connection(state.env) for _ in range(LINKS)]
     workers = {w: state.pid(w) for w in state.workers()}
@@ -62,5 +75,7 @@ def run(state):
                 wrong.append("%s: won %s, audited %s" % (uid, wins, rows))
     tap.ok(not wrong, "%d times over %d connections each change of state has one winner, a compromise stays, destroyed "
            "is final, and the audit trail says so" % (ROUNDS, LINKS), "\n".join(wrong))
+    wrong, count = resumed(state, links[0], uid)
+    tap.ok(not wrong and count > 0, "nor is it served over a resumed session", (wrong, count))
     for link in links:
         link.close()

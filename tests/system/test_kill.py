@@ -114,6 +114,6 @@ def run(state):
     load.report("kill")
     tap.ok(successes > rounds * 50, "the load was real", successes)
     # A short run may hit no COMMIT between its sending and its answer.
-    tap.ok(unanswered > 0 and (unknown.sum > 0 or rounds < 20), "requests without an answer and commits of unknown outcome were met "
-           "(%d, %d)" % (unanswered, unknown.sum))
+    tap.ok(unanswered > 0 and (unknown.sum > 0 or rounds < 20), "requests without an answer and commits of unknown "
+           "outcome were met (%d, %d)" % (unanswered, unknown.sum))
     load.check(gaps_are_whole=False)
