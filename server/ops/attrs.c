@@ -68,6 +68,11 @@ bool attrs_is_house(struct bytes vendor)
     return bytes_is(vendor, house_vendor);
 }
 
+bool attrs_is_servers(struct bytes vendor)
+{
+    return attrs_is_house(vendor) || bytes_is(vendor, "y");
+}
+
 static bool is_house(const struct kmip_attribute *at)
 {
     return at->tag == KMIP_TAG_ATTRIBUTE && attrs_is_house(at->vendor);
@@ -224,7 +229,7 @@ rc_t attrs_take(struct arena *a, uint16_t version, enum attrs_origin origin,
         return RC_ATTR_FULL;
     for (size_t i = 0; i < given->count; i++) {
         const struct kmip_attribute *at = &given->items[i];
-        if (is_house(at))
+        if (at->tag == KMIP_TAG_ATTRIBUTE && attrs_is_servers(at->vendor))
             return RC_ATTR_READ_ONLY;
         if (at->tag == KMIP_TAG_ATTRIBUTE)
             TRY(kmip_attributes_add_vendor(a, rest, at->vendor, at->name, at->value));

@@ -45,6 +45,9 @@ rc_t attrs_name(const struct attrs_limits *limits, const struct node *v, struct 
 struct node *attrs_usage_limits(struct arena *a, const struct node *v);
 /* Whether attributes of this vendor are the server's own: never shown, never a client's to set. */
 bool attrs_is_house(struct bytes vendor);
+/* Whether no client may give, change or delete attributes of this vendor: our own, and "y",
+ * which 1.x writes "y-" (KMIP 1.4, 3.39: the server shall not accept those; KMIP 2.1, 4.60). */
+bool attrs_is_servers(struct bytes vendor);
 
 /* Process start no earlier than activation, nothing later than deactivation (KMIP 2.1, 4.18, 4.40,
  * 4.41). RC_ATTR_VALUE. */

@@ -129,7 +129,7 @@ static rc_t check_verb(const struct edit *e, const struct kmip_attr_ref *ref, en
     static const unsigned flags[] = {ATTR_CLIENT_SET, ATTR_CLIENT_MODIFY, ATTR_CLIENT_DELETE};
     rc_t read_only = verb == ADD ? RC_ATTR_ADD_READ_ONLY : RC_ATTR_READ_ONLY;
     if (ref->tag == KMIP_TAG_ATTRIBUTE)
-        return attrs_is_house(ref->vendor) ? read_only : RC_OK;
+        return attrs_is_servers(ref->vendor) ? read_only : RC_OK;
     const struct kmip_attr_info *info = kmip_attr_info(ref->tag);
     if (!info || !kmip_attr_known(ref->tag, e->version))
         return verb == DELETE ? RC_ATTR_NOT_FOUND : RC_ATTR_UNSUPPORTED;

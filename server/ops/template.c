@@ -40,7 +40,7 @@ rc_t template_own(struct arena *a, const struct kmip_attributes *beside, const s
 static rc_t check_held(const struct kmip_attributes *held, const struct kmip_attribute *at, uint16_t version)
 {
     if (at->tag == KMIP_TAG_ATTRIBUTE)
-        return attrs_is_house(at->vendor) ? RC_ATTR_READ_ONLY : RC_OK;
+        return attrs_is_servers(at->vendor) ? RC_ATTR_READ_ONLY : RC_OK;
     const struct kmip_attr_info *info = kmip_attr_info(at->tag);
     if (!info || !kmip_attr_known(at->tag, version))
         return RC_ATTR_UNSUPPORTED;

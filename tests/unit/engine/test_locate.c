@@ -70,7 +70,7 @@ static void say_all(struct kmip_attributes *list, uint16_t version)
                             enumeration(KMIP_TAG_ROTATE_NAME_TYPE, 1)));
     kmip_attributes_add_vendor(a, list, bytes_str("x"), bytes_str("Text"), text(0, "one"));
     kmip_attributes_add_vendor(a, list, bytes_str("x"), bytes_str("Number"), node_integer(a, 0, -3));
-    kmip_attributes_add_vendor(a, list, bytes_str("y"), bytes_str("Date"), node_date_time(a, 0, T0));
+    kmip_attributes_add_vendor(a, list, bytes_str("x"), bytes_str("Date"), node_date_time(a, 0, T0));
 }
 
 static const char *registered(struct session *s, uint16_t version, bool all)
