@@ -1,11 +1,12 @@
 """Payloads that break a rule, by operation (KMIP 1.4, 4 and 11.2 on; KMIP 2.1, 6.1). A new operation is one more list
 in OPERATIONS; its rows give payload items and the Result Reason of 1.x and, where it differs, of 2.x."""
 from hostile import (AES, APPLICATION_NAMESPACE_NOT_SUPPORTED, ATTRIBUTE_INSTANCE_NOT_FOUND, ATTRIBUTE_NOT_FOUND,
-                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS, ILLEGAL_OPERATION, INDEX_OUT_OF_BOUNDS,
-                     INVALID_ATTRIBUTE, INVALID_ATTRIBUTE_VALUE, INVALID_FIELD, INVALID_MESSAGE, INVALID_OBJECT_TYPE,
-                     ITEM_NOT_FOUND, KEY_COMPRESSION_TYPE_NOT_SUPPORTED, KEY_FORMAT_TYPE_NOT_SUPPORTED,
-                     KEY_VALUE_NOT_PRESENT, LEAST_DATE, MASK, MISSING_DATA, MOST_INT, MULTI_VALUED_ATTRIBUTE,
-                     NAME_TYPE_TEXT, NOBODY, NON_UNIQUE_NAME_ATTRIBUTE, OBJECT_DESTROYED, OBJECT_NOT_FOUND,
+                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS, ILLEGAL_OPERATION,
+                     INCOMPATIBLE_CRYPTOGRAPHIC_USAGE_MASK, INDEX_OUT_OF_BOUNDS, INVALID_ATTRIBUTE,
+                     INVALID_ATTRIBUTE_VALUE, INVALID_FIELD, INVALID_MESSAGE, INVALID_OBJECT_TYPE, ITEM_NOT_FOUND,
+                     KEY_COMPRESSION_TYPE_NOT_SUPPORTED, KEY_FORMAT_TYPE_NOT_SUPPORTED, KEY_VALUE_NOT_PRESENT,
+                     LEAST_DATE, MASK, MISSING_DATA, MOST_INT, MULTI_VALUED_ATTRIBUTE, NAME_TYPE_TEXT, NOBODY,
+                     NON_UNIQUE_NAME_ATTRIBUTE, OBJECT_DESTROYED, OBJECT_NOT_FOUND, OPERATION_NOT_SUPPORTED,
                      PERMISSION_DENIED, PROTECTION_STORAGE_UNAVAILABLE, QUERY, READ_ONLY_ATTRIBUTE, SERVED,
                      SERVER_LIMIT_EXCEEDED, UNKNOWN_ENUMERATION, UNKNOWN_TAG, V10, V14, V20, V21,
                      WRONG_KEY_LIFECYCLE_STATE, Row, T, boolean, date, enum, group, integer, interval, octets,
@@ -473,10 +474,37 @@ SET = [(rule, payload, want, {**more, "versions": ONLY_2}) for rule, payload, wa
       versions=ONLY_2),
 ]
 
+CHECK = identified() + [
+    P("a mask that the key does not have", lambda s: [s.own, integer(T.CRYPTOGRAPHIC_USAGE_MASK, 1)],
+      PERMISSION_DENIED, INCOMPATIBLE_CRYPTOGRAPHIC_USAGE_MASK),
+    P("a mask with a bit that no version has", lambda s: [s.own, integer(T.CRYPTOGRAPHIC_USAGE_MASK, 1 << 30)],
+      INVALID_FIELD),
+    P("a count that is negative", lambda s: [s.own, raw(T.USAGE_LIMITS_COUNT, 3, b"\xff" * 8)], INVALID_FIELD),
+    P("a count that is an Integer", lambda s: [s.own, integer(T.USAGE_LIMITS_COUNT, 1)], INVALID_MESSAGE),
+    P("a lease that is longer than any", lambda s: [s.own, interval(T.LEASE_TIME, 0xFFFFFFFF)], PERMISSION_DENIED),
+    P("a lease before the mask", lambda s: [s.own, interval(T.LEASE_TIME, 1), integer(T.CRYPTOGRAPHIC_USAGE_MASK, 4)],
+      INVALID_MESSAGE),
+]
+
+LOG = [
+    P("no message", lambda s: [], INVALID_MESSAGE, versions=ONLY_2),
+    P("a message that is bytes", lambda s: [octets(T.LOG_MESSAGE, b"x")], INVALID_MESSAGE, versions=ONLY_2),
+    P("two messages", lambda s: [text(T.LOG_MESSAGE, "x")] * 2, INVALID_MESSAGE, versions=ONLY_2),
+    P("a message of lines, quotes and SQL is a message",
+      lambda s: [text(T.LOG_MESSAGE, "a\nevent=child.died \"'; DROP TABLE audit.event; --\x1b[2J")], SERVED,
+      versions=ONLY_2),
+]
+
+INTEROP = [
+    P("on a server that is not for tests", lambda s: [enum(T.INTEROP_FUNCTION, 1), text(T.INTEROP_IDENTIFIER, "x")],
+      OPERATION_NOT_SUPPORTED, versions=ONLY_2),
+]
+
 OPERATIONS = {"Create": CREATE, "Register": REGISTER, "Locate": LOCATE, "Get": GET, "Get Attributes": GET_ATTRIBUTES,
               "Activate": ACTIVATE, "Revoke": REVOKE, "Destroy": DESTROY, "Query": QUERY_ROWS,
               "Discover Versions": DISCOVER_VERSIONS, "Get Attribute List": identified(), "Add Attribute": ADD,
-              "Modify Attribute": MODIFY, "Delete Attribute": DELETE, "Set Attribute": SET}
+              "Modify Attribute": MODIFY, "Delete Attribute": DELETE, "Set Attribute": SET,
+              "Check": CHECK, "Log": LOG, "Interop": INTEROP}
 
 
 def rows():
