@@ -33,11 +33,15 @@ class T:
     CERTIFICATE = 0x420013
     COMPROMISE_OCCURRENCE_DATE = 0x420021
     CONTACT_INFORMATION = 0x420022
+    COMMON = {1: 0x42001F, 2: 0x420126}   # Template-Attributes of a pair in 1.x, Attributes in 2.x
+    PRIVATE = {1: 0x420065, 2: 0x420127}
+    PUBLIC = {1: 0x42006E, 2: 0x420128}
     CREDENTIAL = 0x420023
     CREDENTIAL_TYPE = 0x420024
     CREDENTIAL_VALUE = 0x420025
     CRITICALITY_INDICATOR = 0x420026
     CRYPTOGRAPHIC_ALGORITHM = 0x420028
+    CRYPTOGRAPHIC_DOMAIN_PARAMETERS = 0x420029
     CRYPTOGRAPHIC_LENGTH = 0x42002A
     CRYPTOGRAPHIC_PARAMETERS = 0x42002B
     CRYPTOGRAPHIC_USAGE_MASK = 0x42002C
@@ -72,6 +76,7 @@ class T:
     PROTOCOL_VERSION_MAJOR = 0x42006A
     PROTOCOL_VERSION_MINOR = 0x42006B
     QUERY_FUNCTION = 0x420074
+    RECOMMENDED_CURVE = 0x420075
     REQUEST_HEADER = 0x420077
     REQUEST_MESSAGE = 0x420078
     REQUEST_PAYLOAD = 0x420079
@@ -121,6 +126,7 @@ class T:
 NAMES = {getattr(T, name): text for name, text in {
     "ACTIVATION_DATE": "Activation Date", "CONTACT_INFORMATION": "Contact Information",
     "APPLICATION_SPECIFIC_INFORMATION": "Application Specific Information",
+    "CRYPTOGRAPHIC_DOMAIN_PARAMETERS": "Cryptographic Domain Parameters",
     "CRYPTOGRAPHIC_ALGORITHM": "Cryptographic Algorithm", "CRYPTOGRAPHIC_LENGTH": "Cryptographic Length",
     "CRYPTOGRAPHIC_PARAMETERS": "Cryptographic Parameters", "CRYPTOGRAPHIC_USAGE_MASK": "Cryptographic Usage Mask",
     "DEACTIVATION_DATE": "Deactivation Date", "DIGEST": "Digest", "INITIAL_DATE": "Initial Date",
@@ -171,7 +177,7 @@ class Row:
         return want if isinstance(want, list) else [want]
 
 
-CODES = {**OPS, "Get Attribute List": 0x0C}
+CODES = {**OPS, "Create Key Pair": 0x02, "Get Attribute List": 0x0C}
 
 
 def raw(tag, kind, body, length=None, padding=None):
@@ -273,10 +279,10 @@ class Say:
         return group(T.ATTRIBUTE, text(T.ATTRIBUTE_NAME, name or NAMES[tag]),
                      *([] if index is None else [integer(T.ATTRIBUTE_INDEX, index)]), renamed)
 
-    def attributes(self, *values):
-        """A new object's attributes."""
-        return group(T.TEMPLATE_ATTRIBUTE if self.version < V20 else T.ATTRIBUTES,
-                     *[self.attribute(v) for v in values])
+    def attributes(self, *values, of=None):
+        """A new object's attributes. of: T.COMMON, T.PRIVATE or T.PUBLIC of a pair."""
+        tags = of or {1: T.TEMPLATE_ATTRIBUTE, 2: T.ATTRIBUTES}
+        return group(tags[self.version[0]], *[self.attribute(v) for v in values])
 
     def filters(self, *values):
         """Those of Locate."""

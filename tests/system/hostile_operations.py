@@ -1,7 +1,7 @@
 """Payloads that break a rule, by operation (KMIP 1.4, 4 and 11.2 on; KMIP 2.1, 6.1). A new operation is one more list
 in OPERATIONS; its rows give payload items and the Result Reason of 1.x and, where it differs, of 2.x."""
 from hostile import (AES, APPLICATION_NAMESPACE_NOT_SUPPORTED, ATTRIBUTE_INSTANCE_NOT_FOUND, ATTRIBUTE_NOT_FOUND,
-                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS, ILLEGAL_OPERATION,
+                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS, FEATURE_NOT_SUPPORTED, ILLEGAL_OPERATION,
                      INCOMPATIBLE_CRYPTOGRAPHIC_USAGE_MASK, INDEX_OUT_OF_BOUNDS, INVALID_ATTRIBUTE,
                      INVALID_ATTRIBUTE_VALUE, INVALID_FIELD, INVALID_MESSAGE, INVALID_OBJECT_TYPE, ITEM_NOT_FOUND,
                      KEY_COMPRESSION_TYPE_NOT_SUPPORTED, KEY_FORMAT_TYPE_NOT_SUPPORTED, KEY_VALUE_NOT_PRESENT,
@@ -182,6 +182,46 @@ CREATE = [
       lambda s: [SYMMETRIC, s.attributes(AES, BITS, MASK), group(T.PROTECTION_STORAGE_MASKS,
                                                                  integer(T.PROTECTION_STORAGE_MASK, 1 << 30))],
       0, INVALID_FIELD, versions=ONLY_2),
+]
+
+
+RSA, EC = enum(T.CRYPTOGRAPHIC_ALGORITHM, 4), enum(T.CRYPTOGRAPHIC_ALGORITHM, 6)
+SIGN, VERIFY = integer(T.CRYPTOGRAPHIC_USAGE_MASK, 1), integer(T.CRYPTOGRAPHIC_USAGE_MASK, 2)
+
+
+def pair(rule, *common, want, private=(SIGN,), public=(VERIFY,), **more):
+    """A pair with these attributes and no others."""
+    return P(rule, lambda s: [s.attributes(*common, of=T.COMMON), s.attributes(*private, of=T.PRIVATE),
+                              s.attributes(*public, of=T.PUBLIC)], *want, **more)
+
+
+def curve(number):
+    return group(T.CRYPTOGRAPHIC_DOMAIN_PARAMETERS, enum(T.RECOMMENDED_CURVE, number))
+
+
+CREATE_KEY_PAIR = [
+    P("the lists out of order", lambda s: [s.attributes(SIGN, of=T.PRIVATE), s.attributes(EC, curve(7), of=T.COMMON)],
+      INVALID_MESSAGE),
+    P("a list twice", lambda s: [s.attributes(EC, curve(7), of=T.COMMON)] * 2, INVALID_MESSAGE),
+    P("a list of the other family", lambda s: [group(T.COMMON[3 - s.version[0]])], INVALID_FIELD, UNKNOWN_TAG),
+    P("a list that is a text", lambda s: [text(T.COMMON[s.version[0]], "RSA")], INVALID_MESSAGE),
+    pair("an algorithm that has no pairs (AES)", AES, BITS, want=(FEATURE_NOT_SUPPORTED,)),
+    pair("RSA of 1,024 bits", RSA, integer(T.CRYPTOGRAPHIC_LENGTH, 1024), want=(FEATURE_NOT_SUPPORTED,)),
+    pair("RSA of more bits than any", RSA, integer(T.CRYPTOGRAPHIC_LENGTH, MOST_INT), want=(FEATURE_NOT_SUPPORTED,)),
+    pair("RSA of a negative length", RSA, integer(T.CRYPTOGRAPHIC_LENGTH, -2048), want=BAD_VALUE),
+    pair("a curve that is known and not offered (B-233)", EC, curve(6), want=(FEATURE_NOT_SUPPORTED,)),
+    pair("a curve that is not known", EC, curve(0x777), want=UNKNOWN_VALUE),
+    pair("a curve that is an Integer", EC, group(T.CRYPTOGRAPHIC_DOMAIN_PARAMETERS, integer(T.RECOMMENDED_CURVE, 7)),
+         want=(INVALID_MESSAGE,)),
+    pair("State of the private key, which is the server's", EC, curve(7), want=READ_ONLY,
+         private=(SIGN, enum(T.STATE, 2))),
+    pair("a mask with a bit that no version has", EC, curve(7), want=BAD_VALUE,
+         public=(integer(T.CRYPTOGRAPHIC_USAGE_MASK, 1 << 30),)),
+    P("the same name for both", lambda s: [s.attributes(EC, curve(7), s.name(s.fresh("both")), of=T.COMMON)],
+      INVALID_FIELD, NON_UNIQUE_NAME_ATTRIBUTE),
+    P("a name that is in use", lambda s: [s.attributes(EC, curve(7), of=T.COMMON),
+                                          s.attributes(SIGN, s.name(s.made["name"]), of=T.PRIVATE),
+                                          s.attributes(VERIFY, of=T.PUBLIC)], INVALID_FIELD, NON_UNIQUE_NAME_ATTRIBUTE),
 ]
 
 
@@ -500,7 +540,8 @@ INTEROP = [
       OPERATION_NOT_SUPPORTED, versions=ONLY_2),
 ]
 
-OPERATIONS = {"Create": CREATE, "Register": REGISTER, "Locate": LOCATE, "Get": GET, "Get Attributes": GET_ATTRIBUTES,
+OPERATIONS = {"Create": CREATE, "Create Key Pair": CREATE_KEY_PAIR, "Register": REGISTER, "Locate": LOCATE, "Get": GET,
+              "Get Attributes": GET_ATTRIBUTES,
               "Activate": ACTIVATE, "Revoke": REVOKE, "Destroy": DESTROY, "Query": QUERY_ROWS,
               "Discover Versions": DISCOVER_VERSIONS, "Get Attribute List": identified(), "Add Attribute": ADD,
               "Modify Attribute": MODIFY, "Delete Attribute": DELETE, "Set Attribute": SET,
