@@ -73,11 +73,19 @@ def databases(state):
         rows = first.psql("SELECT count(*), current_user FROM audit.events WHERE operation = 'Create'",
                           role="holdfast_reader")
         tap.ok(rows == [["1", "holdfast_reader"]], "env names a reader of the audit trail", rows)
+        cluster = subprocess.run(["psql", "-XAtq", "-d", url + "one", "-c", "SELECT system_identifier FROM "
+                                  "pg_control_system()"], text=True, capture_output=True, check=True).stdout.strip()
+
+        def passwords():
+            return glob.glob("/var/lib/holdfast-quickstart.states/password.%s.*" % cluster)
+
         for other in others:
+            tap.ok(passwords(), "the passwords that states share stay as long as there is one")
             other.stop_and_look()
             answer = other.remove()
             tap.ok(answer.returncode == 0 and "left as it is" in answer.stdout,
                    "--remove leaves the database and says so", answer.stdout + answer.stderr)
+        tap.ok(not passwords(), "the passwords go with the last state of a cluster", passwords())
         left = subprocess.run(["psql", "-XAtq", "-d", url + "one", "-c", "SELECT count(*) FROM kmip.object"], text=True,
                               capture_output=True, check=False)
         tap.ok(left.stdout.strip() == "1", "the database is as it was", left)
