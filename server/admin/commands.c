@@ -160,7 +160,9 @@ const struct command commands[] = {
       cmd_client_revoke },
     { "audit verify", "", 0, 0, LOCAL_JSON | O(DATABASE),
       "check the chain of all audit rows",
-      "Names each row that was changed, removed or reordered. Exit code 6 if there is one.",
+      "Names each row that was changed, removed or reordered. Exit code 6 if there is one. A superuser of PostgreSQL,\n"
+      "who can set the head of a stream back together with its last rows, is found out only by a copy of\n"
+      "audit.streams that lies elsewhere: no head in it may be higher than the present one.",
       cmd_audit_verify },
     { "audit tail", "", 0, 0, LOCAL_JSON | O(DATABASE) | O(LINES),
       "show the latest audit events",
