@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "proto/base/wipe.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 
@@ -140,12 +139,11 @@ void request_drop(struct engine_request *rq)
     if (--rq->refs)
         return;
     struct engine *e = rq->engine;
+    struct arena memory = rq->memory; /* the request itself lies in it */
     session_drop(rq->session);
     buf_free(&rq->input);
     buf_free(&rq->body);
-    arena_free(&rq->memory);
-    wipe(rq, sizeof *rq); /* vault replies view key bytes, and small ones lie in here */
-    free(rq);
+    arena_free(&memory); /* wiped: vault replies view key bytes, and small ones lie in the request */
     engine_drop(e);
 }
 
@@ -232,7 +230,7 @@ static void decode(struct engine_request *rq)
 static rc_t take_in(struct engine_request *rq)
 {
     size_t memory = rq->engine->limits.request_memory;
-    rq->memory = ARENA_OF(memory / 2);
+    rq->memory.cap = memory / 2;
     decode(rq);
     rq->memory.cap = memory;
     size_t count = rq->message_rc == RC_OK ? rq->message->count : 0;
@@ -245,8 +243,9 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
                                      engine_answer_fn *done, void *arg)
 {
     struct engine_request *rq = NULL;
+    struct arena memory = ARENA_OF(e->limits.request_memory);
     if (!e->closing && e->stats.pending < QUEUE_HARD * e->limits.queue)
-        rq = calloc(1, sizeof *rq);
+        rq = ARENA_NEW(&memory, struct engine_request);
     if (!rq) {
         buf_free(request);
         return NULL;
@@ -258,6 +257,7 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
     rq->done = done;
     rq->arg = arg;
     buf_take(&rq->input, request);
+    rq->memory = memory;
     rq->arrived_us = clock_monotonic_us();
     rq->number = ++e->sequence;
     rq->next = e->requests;
