@@ -3,12 +3,21 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
 #include "certs/pem.h"
+
+enum { SEEN_SLOTS = 256, FINGERPRINT_BYTES = 32 };
+
+/* A certificate that was found good: by the SHA-256 of all of it. The slot is its first byte; the latest stays. */
+struct seen {
+    uint8_t fingerprint[FINGERPRINT_BYTES];
+    int64_t until_s; /* monotonic; 0: empty */
+};
 
 struct trust {
     X509_STORE *store;
@@ -63,6 +72,61 @@ static int on_verify(int ok, X509_STORE_CTX *ctx)
     }
     return 1;
 }
+
+/* ---- certificates seen before ---- */
+
+static int64_t monotonic_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/* In the place of X509_verify_cert() during handshakes. */
+static int verify_unless_seen(X509_STORE_CTX *ctx, void *slots)
+{
+    X509 *cert = X509_STORE_CTX_get0_cert(ctx);
+    uint8_t fingerprint[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (!cert || X509_digest(cert, EVP_sha256(), fingerprint, &len) != 1 || len != FINGERPRINT_BYTES)
+        return X509_verify_cert(ctx);
+    struct seen *seen = (struct seen *)slots + fingerprint[0];
+    int64_t now = monotonic_s();
+    if (now < seen->until_s && memcmp(seen->fingerprint, fingerprint, len) == 0 &&
+        X509_cmp_current_time(X509_get0_notAfter(cert)) > 0) {
+        X509_STORE_CTX_set_error(ctx, X509_V_OK);
+        return 1;
+    }
+    int good = X509_verify_cert(ctx);
+    if (good == 1 && X509_STORE_CTX_get_error(ctx) == X509_V_OK) {
+        memcpy(seen->fingerprint, fingerprint, len);
+        seen->until_s = now + TRUST_SEEN_S;
+    }
+    return good;
+}
+
+static void seen_free(void *parent, void *slots, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+    (void)parent, (void)ad, (void)index, (void)argl, (void)argp;
+    free(slots);
+}
+
+/* The slots are the context's, which lives as long as any of its connections. */
+static rc_t seen_apply(SSL_CTX *ctx)
+{
+    static int index = -1;
+    if (index < 0)
+        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, seen_free);
+    struct seen *slots = index < 0 ? NULL : calloc(SEEN_SLOTS, sizeof *slots);
+    if (!slots || SSL_CTX_set_ex_data(ctx, index, slots) != 1) {
+        free(slots);
+        return RC_NO_MEMORY;
+    }
+    SSL_CTX_set_cert_verify_callback(ctx, verify_unless_seen, slots);
+    return RC_OK;
+}
+
+/* ---- the set ---- */
 
 static rc_t store_fill(struct trust *trust, struct bytes crl_pem, const char **why)
 {
@@ -167,6 +231,7 @@ rc_t trust_apply(const struct trust *trust, SSL_CTX *ctx)
     SSL_CTX_set1_verify_cert_store(ctx, trust->store);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
     SSL_CTX_set_verify_depth(ctx, TRUST_DEPTH);
+    TRY(seen_apply(ctx));
     return SSL_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) == 1 ? RC_OK : RC_CRYPTO;
 }
 

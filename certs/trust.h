@@ -18,6 +18,7 @@ enum {
     TRUST_SECURITY_LEVEL = 2, /* OpenSSL's: at least 112 bits */
     TRUST_RSA_MIN = 2048,     /* bits */
     TRUST_RSA_MAX = 8192,
+    TRUST_SEEN_S = 30, /* so long a client's certificate that was found good in a handshake needs no other look */
 };
 
 struct trust;
@@ -30,7 +31,11 @@ struct trust;
  */
 rc_t trust_new(struct bytes ca_pem, struct bytes crl_pem, struct trust **out, const char **why);
 void trust_free(struct trust **trust);
-/* Makes the server context check its peers by these rules and name the CAs to them. */
+/*
+ * Makes the server context check its peers by these rules and name the CAs to them. A certificate that passed
+ * is taken again for TRUST_SEEN_S seconds after a look at its own end alone: whoever shows it must prove its
+ * key in each handshake, and new CAs or CRLs come with a new context, which has seen nobody.
+ */
 rc_t trust_apply(const struct trust *trust, SSL_CTX *ctx);
 /*
  * The same check for a certificate seen earlier, now. `chain` holds what the peer sent along (may

@@ -204,6 +204,30 @@ START_TEST(an_expired_certificate_does_not_resume)
 }
 END_TEST
 
+/* That a certificate was let in a moment ago is no reason to let it in. */
+START_TEST(a_certificate_seen_before_is_looked_at_again)
+{
+    struct rig_options options = RIG_OPTIONS;
+    struct client_options good = {.cert = CERT_GOOD}, brief = {.cert = CERT_SHORT};
+    struct client c;
+    rig_start(&options);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(client_try(&c, i ? &brief : &good));
+        client_echo(&c, 1);
+        client_close(&c);
+    }
+    ck_assert(client_try(&c, &good));
+    ck_assert(!SSL_session_reused(c.ssl));
+    client_echo(&c, 2);
+    client_close(&c);
+    sleep_ms(3200);
+    ck_assert(client_gets_nothing(&brief));
+    rig_reload_revoked(CERT_GOOD);
+    ck_assert(client_gets_nothing(&good));
+    rig_stop();
+}
+END_TEST
+
 START_TEST(sessions_can_be_switched_off)
 {
     struct rig_options options = RIG_OPTIONS;
@@ -296,6 +320,7 @@ struct TCase *tls_tests(void)
     tcase_add_test(t, renegotiation_is_refused);
     tcase_add_loop_test(t, resumption_keeps_the_identity, 0, 2);
     tcase_add_loop_test(t, an_expired_certificate_does_not_resume, 0, 2);
+    tcase_add_test(t, a_certificate_seen_before_is_looked_at_again);
     tcase_add_test(t, sessions_can_be_switched_off);
     tcase_add_loop_test(t, a_revocation_ends_open_connections, 0, 3);
     tcase_add_test(t, an_open_connection_ends_with_its_certificate);
