@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import support
@@ -61,6 +62,7 @@ class SmallDisks:
         self.kept = self.cluster + ".kept"
         self.wal = os.path.join(self.cluster, "pg_wal")
         self.mounts = []
+        self.thread, self.mended = None, threading.Event()
 
     def mount(self, where, room):
         command = ["mount", "-t", "tmpfs", "-o", "size=%d,mode=700" % room, "tmpfs", where]
@@ -117,7 +119,7 @@ class SmallDisks:
 
     def fill(self, where):
         """Until not one page more fits."""
-        fd = os.open(self.filler(where), os.O_WRONLY | os.O_CREAT, 0o600)
+        fd = os.open(self.filler(where), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for piece in (MIB, 4096):
             try:
                 while True:
@@ -126,17 +128,27 @@ class SmallDisks:
                 pass
         os.close(fd)
 
+    def keep_full(self, where):
+        """Whatever PostgreSQL gives back is taken, and what its log has set aside is used up."""
+        while not self.mended.is_set():
+            self.fill(where)
+            try:
+                if where == self.wal:
+                    self.state.psql("SELECT pg_switch_wal()", role="postgres")
+            except RuntimeError:
+                pass  # full
+            time.sleep(0.05)
+
     def use_up(self, where):
-        """What the log has set aside is used up, too."""
         self.fill(where)
-        try:
-            for _ in range(8 if where == self.wal else 0):
-                self.state.psql("SELECT pg_switch_wal()", role="postgres")
-                self.fill(where)
-        except RuntimeError:
-            pass  # full
+        self.mended.clear()
+        self.thread = threading.Thread(target=self.keep_full, args=(where,), daemon=True)
+        self.thread.start()
 
     def empty(self, where):
+        self.mended.set()
+        if self.thread:
+            self.thread.join()
         if os.path.exists(self.filler(where)):
             os.remove(self.filler(where))
 
