@@ -151,6 +151,12 @@ def ask_register_rich(loader, thing):
     return Ask(register(loader, loader.new(), given, facts))
 
 
+def ask_pair(loader, thing):
+    private, public = loader.new(), loader.new()
+    return Ask(Item(client.create_pair(private.name, public.name), private, MADE, others=[(public, MADE)],
+                    uids=lambda r: r.pair))
+
+
 def look_at_key(loader, thing, result):
     if thing.facts.setdefault("material", result.material) != result.material:
         loader.wrong.append("%s: other key bytes than before" % thing.uid)
@@ -301,6 +307,7 @@ ACTIONS = (
     Action("Create with attributes and dates", 3, None, ask_create_rich),
     Action("Register", 2, None, ask_register),
     Action("Register with attributes", 2, None, ask_register_rich),
+    Action("Create Key Pair", 1, None, ask_pair),
     Action("batch: whole or nothing", 2, None, ask_whole),
     Action("batch: undone", 2, None, ask_undone),
     Action("batch: stopped", 1, None, ask_stop),

@@ -5,9 +5,9 @@ import ssl
 import struct
 
 STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE = range(1, 10)
-OPS = {"Create": 1, "Register": 3, "Locate": 8, "Check": 9, "Get": 10, "Get Attributes": 11, "Add Attribute": 13,
-       "Modify Attribute": 14, "Delete Attribute": 15, "Activate": 18, "Revoke": 19, "Destroy": 20, "Query": 24,
-       "Discover Versions": 30, "Log": 0x2C, "Set Attribute": 49, "Interop": 0x34}
+OPS = {"Create": 1, "Create Key Pair": 2, "Register": 3, "Locate": 8, "Check": 9, "Get": 10, "Get Attributes": 11,
+       "Add Attribute": 13, "Modify Attribute": 14, "Delete Attribute": 15, "Activate": 18, "Revoke": 19, "Destroy": 20,
+       "Query": 24, "Discover Versions": 30, "Log": 0x2C, "Set Attribute": 49, "Interop": 0x34}
 SUCCESS, FAILED, PENDING, UNDONE = range(4)
 CONTINUE, STOP, UNDO = range(1, 4)
 STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "Destroyed", 6: "DestroyedCompromised"}
@@ -114,6 +114,14 @@ def create(name=None, length=256, mask=12, extra=()):
     return ("Create", [item(0x420057, ENUM, 2), item(0x420091, STRUCT, named(name, attributes))])
 
 
+def create_pair(private_name, public_name):
+    """A pair on P-256, by attributes common to both and those of each."""
+    common = [attribute("Cryptographic Algorithm", ENUM, 6), attribute("Cryptographic Length", INT, 256)]
+    own = ((0x420065, private_name, 1), (0x42006E, public_name, 2))
+    return ("Create Key Pair", [item(0x42001F, STRUCT, common)] + [
+        item(tag, STRUCT, named(name, [attribute("Cryptographic Usage Mask", INT, mask)])) for tag, name, mask in own])
+
+
 def register(kind, material, name=None, extra=()):
     """kind: "aes", "secret" (a password) or "opaque"."""
     attributes = list(extra)
@@ -191,15 +199,19 @@ class Result:
         return first(self.payload, 0x420094)
 
     @property
+    def pair(self):
+        """Identifiers of private and public key."""
+        return [first(self.payload, 0x420066), first(self.payload, 0x42006F)]
+
+    @property
     def uids(self):
         return every(self.payload, 0x420094)
 
     @property
     def material(self):
-        """The bytes of a Get answer: of a symmetric key, secret data or an opaque object."""
-        for path in ((0x42008F, 0x420040, 0x420045, 0x420043), (0x420085, 0x420040, 0x420045, 0x420043),
-                     (0x42005B, 0x42005A)):
-            found = first(self.payload, *path)
+        """The bytes of a Get answer: of a key block, whatever it stands in, or of an opaque object."""
+        for kind in (0x42008F, 0x420085, 0x420064, 0x42006D, 0x42005B):  # the last has no key block
+            found = first(self.payload, kind, *((0x42005A,) if kind == 0x42005B else (0x420040, 0x420045, 0x420043)))
             if found is not None:
                 return found
         return None
