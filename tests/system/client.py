@@ -4,7 +4,7 @@ import socket
 import ssl
 import struct
 
-STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE = range(1, 10)
+STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE, INTERVAL = range(1, 11)
 OPS = {"Create": 1, "Create Key Pair": 2, "Register": 3, "Locate": 8, "Check": 9, "Get": 10, "Get Attributes": 11,
        "Add Attribute": 13, "Modify Attribute": 14, "Delete Attribute": 15, "Activate": 18, "Revoke": 19, "Destroy": 20,
        "Query": 24, "Discover Versions": 30, "Log": 0x2C, "Set Attribute": 49, "Interop": 0x34}
@@ -16,7 +16,7 @@ STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "D
 def item(tag, kind, value):
     if kind == STRUCT:
         body = b"".join(value)
-    elif kind in (INT, ENUM):
+    elif kind in (INT, ENUM, INTERVAL):
         body = struct.pack(">I", value & 0xFFFFFFFF)
     elif kind in (LONG, DATE):
         body = struct.pack(">q", value)
@@ -30,16 +30,16 @@ def item(tag, kind, value):
     return struct.pack(">I", tag << 8 | kind) + struct.pack(">I", len(body)) + body + b"\0" * pad
 
 
-def parse(data):
-    """All items of a byte string: [(tag, value)], a structure's value being such a list."""
+def typed(data):
+    """All items of a byte string: [(tag, type, value)], a structure's value being such a list."""
     out, at = [], 0
     while at < len(data):
         head, length = struct.unpack(">II", data[at:at + 8])
         tag, kind = head >> 8, head & 255
         body = data[at + 8:at + 8 + length]
         if kind == STRUCT:
-            value = parse(body)
-        elif kind in (INT, ENUM):
+            value = typed(body)
+        elif kind in (INT, ENUM, INTERVAL):
             value = struct.unpack(">I", body)[0]
         elif kind in (LONG, DATE):
             value = struct.unpack(">q", body)[0]
@@ -49,9 +49,18 @@ def parse(data):
             value = body.decode()
         else:
             value = body
-        out.append((tag, value))
+        out.append((tag, kind, value))
         at += 8 + length + (-length % 8)
     return out
+
+
+def untyped(items):
+    return [(tag, untyped(value) if kind == STRUCT else value) for tag, kind, value in items]
+
+
+def parse(data):
+    """As typed(), without the types: [(tag, value)]."""
+    return untyped(typed(data))
 
 
 def first(items, *path):
@@ -233,22 +242,29 @@ class Result:
         return "status=%s reason=%s message=%s" % (self.status, self.reason, self.message)
 
 
+def tls_context(env, cert=None, key=None, version=None):
+    """How a client meets the server. version: the one of ssl.TLSVersion that it speaks; None: what OpenSSL thinks."""
+    context = ssl.create_default_context(cafile=env["HOLDFAST_CA"])
+    context.load_cert_chain(cert or env["HOLDFAST_CERT"], key or env["HOLDFAST_KEY"])
+    if version:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
 class Connection:
     """One TLS connection. Every failure is an OSError (ssl.SSLError is one)."""
 
-    def __init__(self, env, cert=None, key=None, timeout=30, resume=None):
-        """resume: a connection that was used, whose TLS session shall go on if the server still has it."""
-        if resume:
-            self.context = resume.context
-        else:
-            self.context = ssl.create_default_context(cafile=env["HOLDFAST_CA"])
-            self.context.load_cert_chain(cert or env["HOLDFAST_CERT"], key or env["HOLDFAST_KEY"])
+    def __init__(self, env, cert=None, key=None, timeout=30, context=None, resume=None):
+        """context: of tls_context(), instead of cert and key. resume: a connection that was used, whose TLS session
+        shall go on if the server still has it."""
+        self.context = resume.context if resume else context or tls_context(env, cert, key)
+        self.session = None
         raw = socket.create_connection((env["HOLDFAST_HOST"], int(env["HOLDFAST_PORT"])), timeout)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             # An end without close_notify is an error: who cut it off could have cut off more.
             self.tls = self.context.wrap_socket(raw, server_hostname=env["HOLDFAST_HOST"], suppress_ragged_eofs=False,
-                                                session=resume.tls.session if resume else None)
+                                                session=resume and (resume.session or resume.tls.session))
         except BaseException:
             raw.close()
             raise
@@ -296,6 +312,15 @@ class Connection:
         answer = self.exchange(message(list(operations), version, **header))
         results = [Result(i) for i in every(answer, 0x42000F)]
         return results[0] if len(operations) == 1 else results
+
+    def end(self):
+        """Says goodbye first, without which OpenSSL takes up no session again behind the end of its connection."""
+        self.session = self.tls.session
+        try:
+            self.tls.unwrap()
+        except OSError:
+            pass
+        self.close()
 
     def close(self):
         try:

@@ -7,10 +7,10 @@ import os
 import struct
 import typing
 
-from client import BOOL, BYTES, DATE, ENUM, INT, OPS, STRUCT, TEXT, first, item
+from client import BOOL, BYTES, DATE, ENUM, INT, INTERVAL, OPS, STRUCT, TEXT, first, item
 
 V10, V11, V12, V13, V14, V20, V21 = (1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (2, 0), (2, 1)
-INTERVAL, DATE_EXTENDED = 10, 11
+DATE_EXTENDED = 11
 LEAST_INT, MOST_INT, LEAST_DATE = -(1 << 31), (1 << 31) - 1, -(1 << 63)
 
 
