@@ -71,13 +71,17 @@ rc_t answer_begin(struct engine_request *rq)
     return RC_OK;
 }
 
+bool answer_fits(const struct engine_request *rq)
+{
+    return rq->body.len <= rq->answer_max;
+}
+
 /* Appends one item, or leaves the body as it was. */
 static rc_t add_item(struct engine_request *rq, const struct kmip_response_item *item)
 {
     size_t before = rq->body.len;
     rc_t rc = kmip_response_item_write(&rq->body, rq->version, item);
-    if (rc == RC_OK && item->result_status == KMIP_STATUS_SUCCESS &&
-        rq->body.len > rq->answer_max)
+    if (rc == RC_OK && item->result_status == KMIP_STATUS_SUCCESS && !answer_fits(rq))
         rc = RC_RESPONSE_TOO_LARGE;
     if (rc != RC_OK)
         buf_cut(&rq->body, before);
@@ -117,9 +121,11 @@ rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failu
     return add_item(rq, &out);
 }
 
-rc_t answer_refusal(struct engine_request *rq, rc_t rc)
+rc_t answer_whole(struct engine_request *rq, rc_t rc)
 {
     struct kmip_response_item out = {0};
+    buf_cut(&rq->body, rq->head_bytes);
+    rq->result_count = 0;
     tell_failure(rq, rc, &out);
     return add_item(rq, &out);
 }

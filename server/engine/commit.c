@@ -122,8 +122,8 @@ void request_constant(struct engine_request *rq)
     rq->result_count = 0;
     for (size_t i = 0; i < count && rc == RC_OK; i++, rq->result_count++)
         rc = answer_failure(rq, i, RC_UNAVAILABLE, NULL);
-    if (count == 0 && rc == RC_OK)
-        rc = answer_refusal(rq, RC_UNAVAILABLE);
+    if (rc == RC_OK && (count == 0 || !answer_fits(rq)))
+        rc = answer_whole(rq, RC_UNAVAILABLE);
     db_refused(rq->engine->db);
     if (rc == RC_OK)
         send_answer(rq);
@@ -197,13 +197,26 @@ static void commit_on_outcome(struct db_unit *unit, enum db_outcome outcome, rc_
     request_drop(rq);
 }
 
+/*
+ * Refusals are written whatever their size, so together they may be more than the client takes. Then nothing is
+ * done, and the message is refused as a whole, which is about the least that can be said (KMIP 1.4, 6.3; 2.1, 9.12).
+ */
+static void check_size(struct engine_request *rq)
+{
+    if (rq->message_rc != RC_OK || rq->result_count < 2 || answer_fits(rq))
+        return;
+    overlay_undo(&rq->overlay);
+    rq->message_rc = rq->refusal != RC_OK ? rq->refusal : RC_RESPONSE_TOO_LARGE;
+}
+
 void request_commit(struct engine_request *rq)
 {
     struct db_unit *unit = &rq->unit;
     *unit = (struct db_unit){.done = commit_on_outcome, .arg = rq};
     rc_t rc = RC_OK;
+    check_size(rq);
     if (rq->message_rc != RC_OK)
-        rc = answer_refusal(rq, rq->message_rc);
+        rc = answer_whole(rq, rq->message_rc);
     if (rc == RC_OK)
         rc = overlay_unit(&rq->overlay, &rq->memory, unit);
     if (rc == RC_OK)

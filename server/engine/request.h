@@ -145,8 +145,10 @@ rc_t answer_begin(struct engine_request *rq);
 rc_t answer_success(struct engine_request *rq, size_t item, void *payload);
 /* failure: the payload that goes with it, or NULL. */
 rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failure);
-/* Failed for the whole message: one item without an operation. */
-rc_t answer_refusal(struct engine_request *rq, rc_t rc);
+/* Whether what was written so far is no more than the client takes. */
+bool answer_fits(const struct engine_request *rq);
+/* Failed for the whole message: one item without an operation, instead of all results so far. */
+rc_t answer_whole(struct engine_request *rq, rc_t rc);
 /* All results so far become Operation Undone. */
 rc_t answer_undo(struct engine_request *rq);
 /* The whole message, with the `count` items that it has. Takes the body. */

@@ -154,15 +154,50 @@ START_TEST(too_large)
 
     /* What could not be told did not happen. */
     long before = sql_number("SELECT count(*) FROM kmip.object");
+    rq = request_new(V1_4, 1);
+    rq->header->maximum_response_size = KMIP_NUMBER(192);
+    create_aes(rq, 0, NULL);
+    expect_failed(call(rig.alice, rq), 0, KMIP_REASON_RESPONSE_TOO_LARGE);
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object"), before);
+
+    /* What was told before stands. */
     rq = request_new(V1_4, 2);
-    rq->header->maximum_response_size = KMIP_NUMBER(340);
+    rq->header->maximum_response_size = KMIP_NUMBER(360);
     rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
     create_aes(rq, 0, NULL);
-    create_aes(rq, 1, NULL);
+    by_uid(rq, 1, KMIP_OP_GET, NULL);
     r = call(rig.alice, rq);
     expect_success(r, 0);
     expect_failed(r, 1, KMIP_REASON_RESPONSE_TOO_LARGE);
     ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object"), before + 1);
+}
+END_TEST
+
+/* Refusals count, too: together they would be more than the client takes, so the message is refused, whole. */
+START_TEST(too_many_refusals)
+{
+    enum { COUNT = 20, ROOM = 1024 };
+    struct sent sent;
+    struct kmip_request *rq = request_new(V1_4, COUNT);
+    rq->header->maximum_response_size = KMIP_NUMBER(ROOM);
+    rq->header->batch_error_continuation_option = KMIP_BATCH_CONTINUE;
+    rq->header->client_correlation_value = bytes_str("many-refusals");
+    create_aes(rq, 0, "many-refusals");
+    for (size_t i = 1; i < COUNT; i++)
+        by_uid(rq, i, KMIP_OP_GET, "nothing");
+    send_request(rig.alice, rq, &sent);
+    wait_for(&sent);
+    ck_assert_uint_le(sent.raw.len, ROOM);
+    ck_assert_uint_eq(sent.answer->count, 1);
+    expect_failed(sent.answer, 0, KMIP_REASON_RESPONSE_TOO_LARGE);
+    ck_assert(!sent.closed);
+    buf_free(&sent.raw);
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.name WHERE value = 'many-refusals'"), 0);
+    ck_assert_str_eq(sql("SELECT reason FROM audit.events WHERE correlation = 'many-refusals'"), "Response Too Large");
+    rq->header->maximum_response_size = KMIP_NUMBER(COUNT * ROOM);
+    struct kmip_response *r = call(rig.alice, rq);
+    ck_assert_uint_eq(r->count, COUNT);
+    expect_success(r, 0);
 }
 END_TEST
 
@@ -261,6 +296,7 @@ Suite *race_suite(void)
     tcase_add_test(t, name_is_free_after_destroy);
     tcase_add_test(t, busy);
     tcase_add_test(t, too_large);
+    tcase_add_test(t, too_many_refusals);
     tcase_add_test(t, an_answer_may_fill_its_limit);
     tcase_add_test(t, abandoned);
     tcase_add_test(t, closed_under_way);
