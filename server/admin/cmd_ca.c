@@ -47,6 +47,15 @@ static enum cli_exit open_ca(struct cli *cli, struct ca_place *place, struct ca 
     return CLI_DONE;
 }
 
+/* What certificates name, by the configuration. Views into it. */
+static struct ca_links links_of(const struct config *config)
+{
+    return (struct ca_links){
+        .crl_url = *config->tls_crl_url ? config->tls_crl_url : NULL,
+        .ca_url = *config->tls_ca_url ? config->tls_ca_url : NULL,
+    };
+}
+
 /* Tells a running server that files changed. It would see it by itself a little later: no failure counts. */
 static void nudge_server(const struct config *config)
 {
@@ -121,12 +130,12 @@ static rc_t issue_server(struct cli *cli, struct ca *ca, const struct config *co
                          struct ca_issued *issued, const char **why)
 {
     AUTO_BUF old = BUF_EMPTY;
-    static const struct ca_links no_links;
+    struct ca_links links = links_of(config);
     if (!cli_given(cli, OPT_DNS) && pem_file_read(config->tls_certificate, &old) == RC_OK)
-        return ca_renew_server(ca, buf_view(&old), days, &no_links, issued, why);
+        return ca_renew_server(ca, buf_view(&old), days, &links, issued, why);
     char copy[HOSTS_ROOM * 256];
     const char *hosts[HOSTS_ROOM];
-    struct ca_server_request request = {.hosts = hosts, .key = CERT_KEY_P256, .days = days};
+    struct ca_server_request request = {.hosts = hosts, .key = CERT_KEY_P256, .days = days, .links = links};
     request.host_count = host_list(cli, copy, sizeof copy, hosts);
     return ca_issue_server(ca, &request, issued, why);
 }
@@ -328,6 +337,7 @@ enum cli_exit cmd_client_add(struct cli *cli)
     if (code != CLI_DONE)
         return code;
     request.csr_pem = buf_view(&csr);
+    request.links = links_of(&place.config);
     struct ca_issued issued = {0};
     const char *why = NULL;
     rc_t rc = ca_issue_client(ca, &request, &issued, &why);
