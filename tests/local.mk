@@ -1,5 +1,7 @@
-# tests: unit tests mirror the tree; checks are of the house itself; system runs the whole server.
+# tests: unit tests mirror the tree; checks are of the house itself; system runs the whole server;
+# interop has the clients that meet it there.
 include tests/system/local.mk
+include tests/interop/local.mk
 include tests/checks/local.mk
 # tests: sources and what may live here
 include tests/unit/proto/local.mk

@@ -24,7 +24,6 @@ EXTRA_DIST += \
 	tests/system/test_pairs.py \
 	tests/system/test_processes.py \
 	tests/system/test_operations.py \
-	tests/system/test_pykmip.py \
 	tests/system/test_quickstart.py \
 	tests/system/test_recovery.py \
 	tests/system/test_reload.py \

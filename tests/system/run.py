@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""All tests of the whole system, in one program, so that they share one started server. Each module test_*.py has
-run(state); those that harm the state come last. HOLDFAST_ONLY names modules, HOLDFAST_ROUNDS the kill rounds."""
+"""All tests of the whole system, in one program, so that they share one started server. Each module test_*.py, here or
+in tests/interop, has run(state); those that harm the state come last. HOLDFAST_ONLY names modules, HOLDFAST_ROUNDS the
+kill rounds."""
 import importlib
 import os
 import sys
 import time
 import traceback
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
 import support
 import tap
 
@@ -17,6 +19,8 @@ MODULES = [
     "test_versions",
     "test_operations",
     "test_pykmip",
+    "test_replays",
+    "test_rules",
     "test_audit",
     "test_final",
     "test_reload",
