@@ -121,16 +121,21 @@ def sockets_of(pid):
     return found
 
 
+def inode_of_other_end(ours):
+    """Of the socket at the other end of ours. The kernel's table is read in pieces and may lack a row: then again."""
+    wanted = "%08X:%04X" % (struct.unpack("=I", socket.inet_aton(ours[0]))[0], ours[1])
+    for _ in range(5):
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            inodes = [x.split()[9] for x in f if x.split()[2] == wanted and x.split()[9] != "0"]
+        if inodes:
+            return inodes[0]
+    return None
+
+
 def served_by(state, link, workers):
     """The name of the worker that holds the other end of this connection, None where none does yet."""
-    ours = link.tls.getsockname()
-    wanted = "%08X:%04X" % (struct.unpack("=I", socket.inet_aton(ours[0]))[0], ours[1])
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        inodes = [x.split()[9] for x in f if x.split()[2] == wanted]
-    for name, pid in workers.items():
-        if inodes and "socket:[%s]" % inodes[0] in sockets_of(pid):
-            return name
-    return None
+    inode = inode_of_other_end(link.tls.getsockname())
+    return next((name for name, pid in workers.items() if "socket:[%s]" % inode in sockets_of(pid)), None)
 
 
 def spread(state):
