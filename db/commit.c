@@ -232,6 +232,77 @@ static void group_failed(struct db *db, struct slice *s)
     }
 }
 
+/* ---- waiting a little ---- */
+
+/*
+ * A group costs a flush and some hundred microseconds of processor time however small it is. Of a few
+ * connections that wait for their answers, one half would for ever miss the group of the other half. So a
+ * small group that is due when another has just been answered waits until as many requests have come as were
+ * answered, and until all who are inside have reached it; for at most half the time that the other one took.
+ * Where nobody asks again so soon, most groups do not wait at all. Who comes alone meets no group and waits
+ * for nobody.
+ */
+enum { GROUP_SMALL = 16, PAUSE_MOST = 64 };
+
+/* A group was answered. */
+static void hold_arm(struct db *db, size_t answered)
+{
+    struct committer *c = &db->committer;
+    int64_t now = clock_monotonic_us();
+    c->hold_until_us = now + (now - c->sent_us);
+    c->hold_expect = answered;
+    if (db->crowd)
+        c->hold_came = db->crowd(db->crowd_arg).came;
+    if (c->hold_pause)
+        c->hold_pause--;
+}
+
+static bool others_come(const struct db *db)
+{
+    const struct committer *c = &db->committer;
+    struct db_crowd crowd = db->crowd(db->crowd_arg);
+    return crowd.inside > c->pending || crowd.came - c->hold_came < c->hold_expect;
+}
+
+/* Waiting is over. In vain: so many groups, twice as many each time, do not wait now. */
+static void hold_end(struct db *db, bool in_vain)
+{
+    struct committer *c = &db->committer;
+    if (!c->holding)
+        return;
+    c->holding = false;
+    evtimer_del(db->held);
+    c->hold_vain = in_vain ? c->hold_vain * 2 + 1 : 0;
+    if (c->hold_vain > PAUSE_MOST)
+        c->hold_vain = PAUSE_MOST;
+    c->hold_pause = c->hold_vain;
+}
+
+static bool group_waits(struct db *db)
+{
+    struct committer *c = &db->committer;
+    int64_t left = c->hold_until_us - clock_monotonic_us();
+    if (!c->first || !db->crowd || c->hold_pause)
+        return false;
+    bool come = others_come(db);
+    if (left <= 0 || !come || c->queued >= GROUP_SMALL || c->retries) {
+        hold_end(db, come && left <= 0);
+        return false;
+    }
+    if (!c->holding) {
+        struct timeval t = {left / 1000000, left % 1000000};
+        evtimer_add(db->held, &t);
+    }
+    c->holding = true;
+    return true;
+}
+
+void committer_held(struct db *db)
+{
+    db->committer.hold_until_us = 0;
+    db_flush(db);
+}
+
 /* ---- a group on its way ---- */
 
 static void on_begin(void *arg, const PGresult *r)
@@ -321,6 +392,7 @@ static void on_group(void *arg, bool ok)
         db->stats.group_units_last = s->count;
         db->stats.commit_us_sum += (uint64_t)(clock_monotonic_us() - c->sent_us);
         c->head = c->next;
+        hold_arm(db, s->count);
         finish_all(db, s, DB_DONE, RC_OK);
     }
     db_turn(db);
@@ -370,6 +442,8 @@ void committer_flush(struct db *db)
     while (!c->flight && c->stream_open && conn_ready(db->commit)) {
         if (gap_due(db))
             gap_commit(db);
+        if (group_waits(db))
+            return;
         struct slice *s = c->retries;
         if (s)
             c->retries = s->next;

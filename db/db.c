@@ -31,6 +31,18 @@ void db_flush(struct db *db)
     committer_flush(db);
 }
 
+void db_set_crowd(struct db *db, db_crowd_fn *crowd, void *arg)
+{
+    db->crowd = crowd;
+    db->crowd_arg = arg;
+}
+
+static void on_held(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    committer_held(arg);
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct db *db = arg;
@@ -189,7 +201,8 @@ static rc_t make_events(struct db *db)
     db->resolve = evtimer_new(db->base, on_resolve, db);
     db->again = evtimer_new(db->base, on_again, db);
     db->hourly = evtimer_new(db->base, on_hourly, db);
-    if (!db->turn || !db->grace || !db->resolve || !db->again || !db->hourly)
+    db->held = evtimer_new(db->base, on_held, db);
+    if (!db->turn || !db->grace || !db->resolve || !db->again || !db->hourly || !db->held)
         return RC_NO_MEMORY;
     /* last in its turn, so that all that the turn brings goes together */
     event_priority_set(db->turn, event_base_get_npriorities(db->base) - 1);
@@ -257,6 +270,7 @@ void db_free(struct db *db)
     drop_event(db->resolve);
     drop_event(db->again);
     drop_event(db->hourly);
+    drop_event(db->held);
     free(db->conninfo);
     free(db->opener);
     free(db);

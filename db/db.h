@@ -71,6 +71,17 @@ size_t db_pending(const struct db *db);
  * knows that the turn is over saves the detour.
  */
 void db_flush(struct db *db);
+/* Requests as their engine counts them. */
+struct db_crowd {
+    unsigned inside; /* now, those with a unit here included */
+    uint64_t came;   /* since the start */
+};
+typedef struct db_crowd db_crowd_fn(void *arg);
+/*
+ * Lets a small group that is due just after another one wait a little for those who were answered and ask again;
+ * see commit.c. Without this it waits for nobody. NULL takes it back.
+ */
+void db_set_crowd(struct db *db, db_crowd_fn *crowd, void *arg);
 /* Call once for each request answered with the constant error; one audit row tells the sum later.
  */
 void db_refused(struct db *db);

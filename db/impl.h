@@ -103,6 +103,13 @@ struct committer {
     struct uid stream;
     struct head head, next; /* now, and after the group on its way */
     int64_t sent_us;
+    /* a small group that waits for others */
+    bool holding;
+    int64_t hold_until_us; /* monotonic: soon after a group was answered */
+    uint64_t hold_came;    /* requests that had come when it was answered */
+    size_t hold_expect;    /* so many were answered, and may come again */
+    unsigned hold_pause;   /* groups that do not wait, after one that waited in vain */
+    unsigned hold_vain;    /* the last such pause; 0: the last one did not wait in vain */
     /* what is known of the group on its way */
     bool rollback; /* the connection is in a failed transaction */
     bool main_ok, commit_ok;
@@ -130,6 +137,7 @@ struct committer {
 void committer_open(struct db *db);
 void committer_flush(struct db *db);
 void committer_answer(struct db *db); /* the turn event: callbacks */
+void committer_held(struct db *db);   /* a group has waited long enough */
 void committer_refuse(struct db *db); /* grace is over: DB_DOWN for all that waits */
 void committer_down(struct db *db);   /* the connection is gone */
 void committer_expire(struct db *db); /* unknown for too long: DB_UNKNOWN */
@@ -172,6 +180,9 @@ struct db {
     struct event *resolve; /* an outcome was unknown for too long */
     struct event *again;   /* opening the stream failed: once more */
     struct event *hourly;  /* partitions */
+    struct event *held;    /* a small group waits for others */
+    db_crowd_fn *crowd; /* NULL: nobody tells */
+    void *crowd_arg;
     bool down;             /* past the grace: nothing waits */
     bool closing;
     enum db_state state;

@@ -44,6 +44,12 @@ static rc_t copy_text(char **to, const char *from)
     return from && !*to ? RC_NO_MEMORY : RC_OK;
 }
 
+static struct db_crowd crowd(void *arg)
+{
+    const struct engine *e = arg;
+    return (struct db_crowd){e->stats.pending, e->sequence};
+}
+
 rc_t engine_open(const struct engine_config *config, struct engine **out)
 {
     struct engine *e = calloc(1, sizeof *e);
@@ -70,6 +76,8 @@ rc_t engine_open(const struct engine_config *config, struct engine **out)
      * sent. */
     event_priority_set(e->turn_over, event_base_get_npriorities(config->base) - 1);
     e->server = (struct op_server){.version = e->version, .node = e->node};
+    if (e->db)
+        db_set_crowd(e->db, crowd, e);
     *out = e;
     return RC_OK;
 }
@@ -91,6 +99,8 @@ void engine_close(struct engine *e)
     if (!e)
         return;
     e->closing = true;
+    if (e->db)
+        db_set_crowd(e->db, NULL, NULL);
     while (e->requests) {
         e->requests->gone = true;
         request_end(e->requests, NULL, true);

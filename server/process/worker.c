@@ -329,6 +329,18 @@ static rc_t listen_all(struct worker *w)
     return RC_OK;
 }
 
+/* With timers to the microsecond: a group that waits for others waits less than the millisecond of epoll. */
+static struct event_base *base_new(void)
+{
+    struct event_config *config = event_config_new();
+    if (!config)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 static rc_t start(struct worker *w)
 {
     struct tls *tls = NULL;
@@ -336,7 +348,7 @@ static rc_t start(struct worker *w)
     TRY(ask_counters(w));
     TRY(ask_tls(w, &tls));
     TRY(sandbox_enter(SANDBOX_WORKER));
-    w->base = event_base_new();
+    w->base = base_new();
     if (!w->base)
         return RC_NO_MEMORY;
     TRY(make_parts(w));

@@ -223,6 +223,61 @@ START_TEST(a_changed_client_loses_with_all_its_units)
 }
 END_TEST
 
+/* Requests as an engine would count them: all that are inside have their unit here. */
+static struct db_crowd crowd;
+
+static struct db_crowd crowd_now(void *arg)
+{
+    crowd.inside = (unsigned)db_pending(arg);
+    return crowd;
+}
+
+/* The one answered asks again at once. */
+struct returning {
+    struct worker *w;
+    struct probe *next;
+    unsigned *answered;
+};
+
+static void on_returning(struct db_unit *unit, enum db_outcome outcome, rc_t rc)
+{
+    struct returning *r = unit->arg;
+    (void)rc;
+    ck_assert_int_eq(outcome, DB_DONE);
+    ++*r->answered;
+    crowd.came++;
+    db_commit(r->w->db, &r->next->unit);
+}
+
+/* Who missed a group waits for those who were in it and come again; if nobody comes, not for long. */
+START_TEST(a_small_group_waits_for_who_was_answered)
+{
+    struct worker w;
+    struct probe first, second, third;
+    unsigned n = 0;
+    worker_open(&w, fresh_database(), NULL);
+    crowd = (struct db_crowd){0};
+    db_set_crowd(w.db, crowd_now, w.db);
+    uint64_t before = db_stats_of(w.db)->groups;
+    struct returning returning = {&w, &third, &n};
+    probe_audit(&first, &w, "Query", &n);
+    probe_audit(&second, &w, "Query", &n);
+    probe_audit(&third, &w, "Query", &n);
+    if (_i == 0) {
+        first.unit.done = on_returning;
+        first.unit.arg = &returning;
+    }
+    db_commit(w.db, &first.unit);
+    db_flush(w.db);
+    db_commit(w.db, &second.unit); /* too late for the first group */
+    worker_until(&w, &n, _i == 0 ? 3 : 2, 10);
+    ck_assert_uint_eq(db_stats_of(w.db)->groups - before, 2);
+    ck_assert_int_eq(second.outcome, DB_DONE);
+    db_set_crowd(w.db, NULL, NULL);
+    worker_close(&w);
+}
+END_TEST
+
 START_TEST(units_of_one_turn_share_a_group)
 {
     enum { MANY = 300 };
@@ -456,6 +511,7 @@ int main(void)
     tcase_add_test(t, names_can_be_replaced);
     tcase_add_test(t, a_changed_client_loses);
     tcase_add_test(t, a_changed_client_loses_with_all_its_units);
+    tcase_add_loop_test(t, a_small_group_waits_for_who_was_answered, 0, 2);
     tcase_add_test(t, units_of_one_turn_share_a_group);
     tcase_add_loop_test(t, a_poisoned_unit_fails_alone, 0, sizeof poison / sizeof *poison);
     tcase_add_test(t, a_huge_name_or_strange_text_harms_nobody);
