@@ -244,11 +244,16 @@ static rc_t member_name(const struct kmip_attribute *attr, char *out, size_t roo
 
 static rc_t dump(const json_t *j, struct buf *out)
 {
-    size_t len = json_dumpb(j, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+    enum { USUAL = 1024 }; /* the attributes of most keys fit: to ask for the size first is to write twice */
+    TRY(buf_reserve(out, USUAL));
+    size_t room = out->room - out->len;
+    size_t len = json_dumpb(j, (char *)out->data + out->len, room, JSON_COMPACT | JSON_ENCODE_ANY);
     if (len == 0)
         return RC_NO_MEMORY;
-    TRY(buf_reserve(out, len));
-    json_dumpb(j, (char *)out->data + out->len, len, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (len > room) {
+        TRY(buf_reserve(out, len));
+        json_dumpb(j, (char *)out->data + out->len, len, JSON_COMPACT | JSON_ENCODE_ANY);
+    }
     out->len += len;
     return RC_OK;
 }
