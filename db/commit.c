@@ -282,7 +282,7 @@ static bool group_waits(struct db *db)
 {
     struct committer *c = &db->committer;
     int64_t left = c->hold_until_us - clock_monotonic_us();
-    if (!c->first || !db->crowd || c->hold_pause)
+    if (!c->queued || !db->crowd || c->hold_pause)
         return false;
     bool come = others_come(db);
     if (left <= 0 || !come || c->queued >= GROUP_SMALL || c->retries) {

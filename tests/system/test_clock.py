@@ -25,6 +25,7 @@ class Clock:
 
     def __init__(self, state):
         self.state, self.offset = state, 0
+        self.past = []  # (time.monotonic() at its end, offset)
         self.path = os.path.join(state.top, "clock.offset")
         self.env = {"LD_PRELOAD": SHIFT, "HOLDFAST_CLOCK": self.path,
                     # A sanitizer wants to be the first library; ours may stand before it.
@@ -33,9 +34,15 @@ class Clock:
             f.write(struct.pack("=q", 0))
 
     def set(self, offset):
+        old = self.offset
         with open(self.path, "r+b") as f:
             f.write(struct.pack("=q", offset))
         self.offset = offset
+        self.past.append((time.monotonic(), old))
+
+    def lowest(self, since):
+        """The smallest offset since then (time.monotonic())."""
+        return min([self.offset] + [offset for until, offset in self.past if until >= since])
 
     def now(self):
         return time.time() + self.offset
@@ -113,7 +120,7 @@ def run(state):
     clock = Clock(state)
     clock.start()
     tap.ok(state.wait_all_open(60), "the server starts on a clock that can be moved", state.status())
-    load = workload.Load(state, "clock", LOADERS, pace=0.03, clock=clock.now)
+    load = workload.Load(state, "clock", LOADERS, pace=0.03, clock=clock.now, lowest=clock.lowest)
     load.near_dates = False
     load.start()
     move(state, clock, load, 2 * HOUR, "two hours forwards")

@@ -65,7 +65,7 @@ class Loader(threading.Thread):
         ask = action.ask(self, thing)
         self.serial += 1
         correlation = "%s-%d-%d" % (self.load.name, self.number, self.serial)
-        began, clock = time.monotonic(), self.load.clock()
+        began = time.monotonic()
         try:
             results = self.link.call(*(i.operation for i in ask.items), version=ask.version,
                                      on_error=ask.on_error, correlation=correlation)
@@ -73,7 +73,7 @@ class Loader(threading.Thread):
             self.link.close()
             self.link = None
             self.closed += 1
-            self.doubts[correlation] = (ask, clock)
+            self.doubts[correlation] = (ask, self.load.earliest(began))
             for item in ask.items:
                 for thing, _ in item.effects:
                     thing.retired = True
@@ -81,7 +81,7 @@ class Loader(threading.Thread):
             return
         results = results if isinstance(results, list) else [results]
         self.tell_slow(began, action, results)
-        self.take(correlation, ask, results, clock)
+        self.take(correlation, ask, results, self.load.earliest(began))
 
     def tell_slow(self, began, action, outcome):
         took = time.monotonic() - began
@@ -139,10 +139,11 @@ class Loader(threading.Thread):
 class Load:
     """Loaders of one client of its own, and the judgement of what they saw."""
 
-    def __init__(self, state, name, loaders, pace=0, timeout=40, clock=time.time):
+    def __init__(self, state, name, loaders, pace=0, timeout=40, clock=time.time, lowest=lambda since: 0):
         """pace: seconds between an answer and the next request of a loader; timeout: seconds that a request may take;
-        clock: the server's."""
+        clock: the server's; lowest: by how much it was off the true time at the least since then (time.monotonic())."""
         self.state, self.name, self.pace, self.timeout, self.clock = state, name, pace, timeout, clock
+        self.lowest = lowest
         self.seed = os.environ.get("HOLDFAST_SEED", "1")
         self.near_dates = True  # also dates that come while the test runs
         self.highest = 0
@@ -172,6 +173,11 @@ class Load:
         self.stopping = True
         for loader in self.loaders:
             loader.join(self.timeout + 20)
+
+    def earliest(self, began):
+        """The earliest time that the server's clock can have shown since then (time.monotonic()): it may have been
+        set back and forth while a request was on its way."""
+        return time.time() - (time.monotonic() - began) + self.lowest(began)
 
     def latest(self):
         """The latest time that the server's clock has shown."""
