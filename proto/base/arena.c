@@ -22,13 +22,16 @@ struct arena_block {
  * malloc() and free() cost more than what is done in them. Kept for each thread, up to SPARE_MAX. Not with the
  * address sanitizer, which has to see them end.
  */
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature /* clang's way to ask */
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 enum { SPARE_MAX = 0 };
 #else
 enum { SPARE_MAX = 128 };
 #endif
 static _Thread_local struct arena_block *spare;
-static _Thread_local unsigned spare_count;
+static _Thread_local int spare_count;
 
 static struct arena_block *block_take(size_t room)
 {
