@@ -40,9 +40,10 @@ class Clock:
         self.offset = offset
         self.past.append((time.monotonic(), old))
 
-    def lowest(self, since):
-        """The smallest offset since then (time.monotonic())."""
-        return min([self.offset] + [offset for until, offset in self.past if until >= since])
+    def offsets(self, since):
+        """The smallest and the largest offset since then (time.monotonic())."""
+        met = [self.offset] + [offset for until, offset in self.past if until >= since]
+        return min(met), max(met)
 
     def now(self):
         return time.time() + self.offset
@@ -120,7 +121,7 @@ def run(state):
     clock = Clock(state)
     clock.start()
     tap.ok(state.wait_all_open(60), "the server starts on a clock that can be moved", state.status())
-    load = workload.Load(state, "clock", LOADERS, pace=0.03, clock=clock.now, lowest=clock.lowest)
+    load = workload.Load(state, "clock", LOADERS, pace=0.03, clock=clock.now, offsets=clock.offsets)
     load.near_dates = False
     load.start()
     move(state, clock, load, 2 * HOUR, "two hours forwards")

@@ -28,7 +28,7 @@ class Loader(threading.Thread):
         self.random = random.Random("%s %d" % (load.seed, number))
         self.things, self.at_hand = [], []
         self.answers = {}    # correlation value: (the Ask's operations, statuses, was it only put off)
-        self.doubts = {}     # correlation value: (Ask, when it was sent)
+        self.doubts = {}     # correlation value: (Ask, between what times it was under way)
         self.refusals = collections.Counter()
         self.closed = 0      # connections refused or ended
         self.wrong, self.slow = [], []
@@ -73,7 +73,7 @@ class Loader(threading.Thread):
             self.link.close()
             self.link = None
             self.closed += 1
-            self.doubts[correlation] = (ask, self.load.earliest(began))
+            self.doubts[correlation] = (ask, self.load.span(began))
             for item in ask.items:
                 for thing, _ in item.effects:
                     thing.retired = True
@@ -81,20 +81,20 @@ class Loader(threading.Thread):
             return
         results = results if isinstance(results, list) else [results]
         self.tell_slow(began, action, results)
-        self.take(correlation, ask, results, self.load.earliest(began))
+        self.take(correlation, ask, results, self.load.span(began))
 
     def tell_slow(self, began, action, outcome):
         took = time.monotonic() - began
         if took > 3:
             self.slow.append((took, "%s %s after %.1f s: %r" % (time.strftime("%H:%M:%S"), action.name, took, outcome)))
 
-    def take(self, correlation, ask, results, clock):
+    def take(self, correlation, ask, results, span):
         statuses = [r.status for r in results]
         put_off = all(r.status == client.FAILED and r.reason == TRY_AGAIN for r in results)
         self.answers[correlation] = ([i.operation[0] for i in ask.items], statuses, put_off)
         for item, result in zip(ask.items, results):
             if result.ok:
-                self.accept(item, item.uids(result), clock, self.load.clock())
+                self.accept(item, item.uids(result), span)
                 self.last_ack = time.monotonic()
                 if item.look:
                     item.look(self, item.thing, result)
@@ -112,20 +112,21 @@ class Loader(threading.Thread):
         if put_off:
             time.sleep(0.05)
 
-    def accept(self, item, uids, began, ended):
-        """It happened between the two times, to the things with these identifiers."""
+    def accept(self, item, uids, span):
+        """It happened between the two times of the span, to the things with these identifiers."""
+        first, last = span
         if item.fails:
             self.wrong.append("%s succeeded, which it must not" % item.operation[0])
             return
         # Nothing is dated before what happened to the thing already, though the clock was set back since.
-        around = Between(math.floor(min(began, ended)) - 1, math.ceil(self.load.latest()) + 1)
+        around = Between(math.floor(first) - 1, math.ceil(self.load.latest()) + 1)
         for (thing, facts), uid in zip(item.effects, uids):
             thing.facts.update((n, around if v is NOW else v) for n, v in facts.items())
             if not thing.uid:
                 thing.uid, thing.maker = uid, item.operation[0]
                 self.at_hand.append(thing)
             if facts.get("State") == "PreActive":  # made just now, with dates that may have passed
-                thing.facts["State"] = thing.state(began) if thing.state(began) == thing.state(ended) else None
+                thing.facts["State"] = thing.state(first) if thing.state(first) == thing.state(last) else None
                 thing.retired |= thing.facts["State"] is None
 
     def run(self):
@@ -139,11 +140,11 @@ class Loader(threading.Thread):
 class Load:
     """Loaders of one client of its own, and the judgement of what they saw."""
 
-    def __init__(self, state, name, loaders, pace=0, timeout=40, clock=time.time, lowest=lambda since: 0):
+    def __init__(self, state, name, loaders, pace=0, timeout=40, clock=time.time, offsets=lambda since: (0, 0)):
         """pace: seconds between an answer and the next request of a loader; timeout: seconds that a request may take;
-        clock: the server's; lowest: by how much it was off the true time at the least since then (time.monotonic())."""
+        clock: the server's; offsets: between what bounds it was off the true time since then (time.monotonic())."""
         self.state, self.name, self.pace, self.timeout, self.clock = state, name, pace, timeout, clock
-        self.lowest = lowest
+        self.offsets = offsets
         self.seed = os.environ.get("HOLDFAST_SEED", "1")
         self.near_dates = True  # also dates that come while the test runs
         self.highest = 0
@@ -174,10 +175,11 @@ class Load:
         for loader in self.loaders:
             loader.join(self.timeout + 20)
 
-    def earliest(self, began):
-        """The earliest time that the server's clock can have shown since then (time.monotonic()): it may have been
-        set back and forth while a request was on its way."""
-        return time.time() - (time.monotonic() - began) + self.lowest(began)
+    def span(self, began):
+        """The earliest and the latest time that the server's clock can have shown since then (time.monotonic()): it may
+        have been set back and forth while a request was on its way."""
+        low, high = self.offsets(began)
+        return time.time() - (time.monotonic() - began) + low, time.time() + high
 
     def latest(self):
         """The latest time that the server's clock has shown."""
@@ -238,14 +240,14 @@ class Load:
         """What became of requests without an answer: what their rows say. How many happened."""
         happened = 0
         for loader in self.loaders:
-            for correlation, (ask, clock) in loader.doubts.items():
+            for correlation, (ask, span) in loader.doubts.items():
                 of = rows.get(correlation, {})
                 happened += bool(of)
                 for place, item in enumerate(ask.items):
                     operation, status, uid = of.get(place, (None, None, None))
                     if status == client.SUCCESS:
                         uids = [uid] if len(item.effects) == 1 else [self.uid_named(t.name) for t, _ in item.effects]
-                        loader.accept(item, uids, clock, clock)
+                        loader.accept(item, uids, span)
                     if of and operation not in (None, item.operation[0]):
                         wrong.append("%s item %d: audited as %s" % (correlation, place, operation))
         return happened
