@@ -283,9 +283,11 @@ static rc_t make_counters(struct supervisor *s)
     return limits_map(s->counters_fd, 0, &s->counters);
 }
 
+/* A worker that is busy keeps its own share of the vault and of PostgreSQL busy, too; and the fewer
+ * there are, the more requests share a load and a commit. */
 static unsigned count_workers(const struct config *c)
 {
-    long n = c->server_workers ? (long)c->server_workers : sysconf(_SC_NPROCESSORS_ONLN);
+    long n = c->server_workers ? (long)c->server_workers : sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
     return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
