@@ -25,8 +25,7 @@ db_migrations = \
 	$(srcdir)/db/migrations/0006_policy_api.sql \
 	$(srcdir)/db/migrations/0007_views.sql \
 	$(srcdir)/db/migrations/0008_verify.sql \
-	$(srcdir)/db/migrations/0009_names.sql \
-	$(srcdir)/db/migrations/0010_algorithms.sql
+	$(srcdir)/db/migrations/0009_algorithms.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

@@ -241,10 +241,11 @@ BEGIN
         GET DIAGNOSTICS n = ROW_COUNT;
         losers := losers + n;
     END IF;
-    -- 2. Names: taken by a live object that this group does not destroy, or wanted twice in this group
-    --    (the first one gets it). An object that is made and destroyed at once wants none.
+    -- 2. Names: taken by a live object that this group neither destroys nor gives other names, or wanted
+    --    twice in this group (the first one gets it). An object that is made and destroyed at once wants none.
     IF cardinality(p_names) > 0 THEN
-        SELECT coalesce(array_agg(c.uid), '{}') INTO freed FROM unnest(p_changes) AS c WHERE c.kind = 3;
+        SELECT coalesce(array_agg(c.uid), '{}') INTO freed FROM unnest(p_changes) AS c
+         WHERE c.kind = 3 OR c.kind = 2 AND c.replace_names;
         RETURN QUERY
             SELECT 2, w.change FROM (
                 SELECT n.change, (p_changes[n.change]).domain, (p_changes[n.change]).owner, n.value,

@@ -35,11 +35,19 @@ static enum cli_exit read_name(struct kmip_call *call, struct kmip_attr_ref *ref
                     "%s: KMIP %d.%d has no such attribute", cli->arguments[1], call->version >> 8, call->version & 0xFF);
 }
 
-static enum cli_exit read_index(struct cli *cli, struct kmip_attr_ref *ref)
+/* What all four begin with: an empty request, the attribute meant, and where an option tells it the instance. */
+static enum cli_exit begin(struct cli *cli, struct kmip_call *call, struct kmip_attr_ref *ref)
 {
     long index = -1;
-    enum cli_exit code = cli_number(cli, OPT_INDEX, 0, INT32_MAX, &index);
-    ref->index = (int32_t)index;
+    enum cli_exit code = kmip_call_begin(cli, call);
+    if (code == CLI_DONE)
+        code = read_name(call, ref);
+    if (code == CLI_DONE)
+        code = cli_number(cli, OPT_INDEX, 0, INT32_MAX, &index);
+    if (code == CLI_DONE && index >= 0 && call->version >= V2_0)
+        code = cli_fail(cli, CLI_USAGE, "Give --protocol 1.4 as well.", "--index is of KMIP 1.x");
+    if (code == CLI_DONE)
+        ref->index = (int32_t)index;
     return code;
 }
 
@@ -104,9 +112,7 @@ enum cli_exit cmd_key_add_attribute(struct cli *cli)
 {
     AUTO_KMIP_CALL call = {0};
     struct kmip_attr_ref ref;
-    enum cli_exit code = kmip_call_begin(cli, &call);
-    if (code == CLI_DONE)
-        code = read_name(&call, &ref);
+    enum cli_exit code = begin(cli, &call, &ref);
     if (code != CLI_DONE)
         return code;
     struct kmip_add_attribute_request *in = kmip_call_add(&call, KMIP_OP_ADD_ATTRIBUTE);
@@ -121,15 +127,9 @@ enum cli_exit cmd_key_modify_attribute(struct cli *cli)
 {
     AUTO_KMIP_CALL call = {0};
     struct kmip_attr_ref ref;
-    enum cli_exit code = kmip_call_begin(cli, &call);
-    if (code == CLI_DONE)
-        code = read_name(&call, &ref);
-    if (code == CLI_DONE)
-        code = read_index(cli, &ref);
+    enum cli_exit code = begin(cli, &call, &ref);
     if (code != CLI_DONE)
         return code;
-    if (ref.index >= 0 && call.version >= V2_0)
-        return cli_fail(cli, CLI_USAGE, "Give --protocol 1.4 as well.", "--index is of KMIP 1.x");
     struct kmip_modify_attribute_request *in = kmip_call_add(&call, KMIP_OP_MODIFY_ATTRIBUTE);
     if (!in)
         return out_of_memory(cli);
@@ -142,9 +142,7 @@ enum cli_exit cmd_key_set_attribute(struct cli *cli)
 {
     AUTO_KMIP_CALL call = {0};
     struct kmip_attr_ref ref;
-    enum cli_exit code = kmip_call_begin(cli, &call);
-    if (code == CLI_DONE)
-        code = read_name(&call, &ref);
+    enum cli_exit code = begin(cli, &call, &ref);
     if (code != CLI_DONE)
         return code;
     if (call.version < V2_0)
@@ -160,23 +158,15 @@ enum cli_exit cmd_key_set_attribute(struct cli *cli)
 enum cli_exit cmd_key_delete_attribute(struct cli *cli)
 {
     AUTO_KMIP_CALL call = {0};
-    enum cli_exit code = kmip_call_begin(cli, &call);
-    struct kmip_attr_ref *ref = code == CLI_DONE ? ARENA_NEW(&call.arena, struct kmip_attr_ref) : NULL;
-    if (code == CLI_DONE && !ref)
-        return out_of_memory(cli);
-    if (code == CLI_DONE)
-        code = read_name(&call, ref);
-    if (code == CLI_DONE)
-        code = read_index(cli, ref);
+    struct kmip_attr_ref ref;
+    enum cli_exit code = begin(cli, &call, &ref);
     if (code != CLI_DONE)
         return code;
-    if (ref->index >= 0 && call.version >= V2_0)
-        return cli_fail(cli, CLI_USAGE, "Give --protocol 1.4 as well.", "--index is of KMIP 1.x");
     struct kmip_delete_attribute_request *in = kmip_call_add(&call, KMIP_OP_DELETE_ATTRIBUTE);
     if (!in)
         return out_of_memory(cli);
     in->unique_identifier = KMIP_UID_TEXT(bytes_str(cli->arguments[0]));
-    in->attribute.items = ref;
+    in->attribute.items = &ref; /* lives until it is sent */
     in->attribute.count = 1;
     return send_change(&call, "deleted");
 }
