@@ -22,5 +22,6 @@ print-tests:
 	@echo $(TESTS)
 include tests/unit/db/local.mk
 include tests/bench/local.mk
+include tests/coverage/local.mk
 include tests/fuzz/vault_tpm.mk
 include tests/unit/engine/local.mk
