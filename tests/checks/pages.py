@@ -113,6 +113,26 @@ def check_completion():
         answer = subprocess.run(["bash", "-c", ask % words], capture_output=True, text=True, timeout=60)
         tap.ok(answer.stdout.strip() == want, "completion of 'holdfast %s' is %s" % (words, want),
                answer.stdout + answer.stderr)
+    check_all_completions(script)
+
+
+def check_all_completions(script):
+    """Each word and each option of each command comes up when it is begun: one shell for all."""
+    commands = [line.split("\t") for line in run("help", "--table").stdout.splitlines()]
+    asked = []
+    for words, options in commands:
+        words = words.split()
+        asked += [(words[:n], words[n]) for n in range(len(words))]
+        asked += [(words, option.split("=")[0]) for option in options.split()]
+    shell = [". '%s'" % script]
+    for before, word in asked:
+        line = " ".join(["'%s'" % HOLDFAST] + before + [word[:-1]])
+        shell.append('COMP_WORDS=(%s); COMP_CWORD=%d; _holdfast; echo "${COMPREPLY[*]}"' % (line, len(before) + 1))
+    answer = subprocess.run(["bash", "-c", "\n".join(shell)], capture_output=True, text=True, timeout=120)
+    replies = answer.stdout.split("\n")[:-1]
+    lost = [" ".join(before + [word]) for (before, word), reply in zip(asked, replies) if word not in reply.split()]
+    tap.ok(len(replies) == len(asked) > 100 and not lost, "every command and every option is completed",
+           answer.stderr or lost)
 
 
 check_config()
