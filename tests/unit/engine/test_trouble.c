@@ -255,6 +255,84 @@ START_TEST(registered_secret)
 }
 END_TEST
 
+/* Its bytes and its type, one of a vendor (KMIP 1.4, 9.1.3.2.10), come back as they were. */
+START_TEST(registered_opaque_object)
+{
+    for (size_t v = 0; v < KMIP_VERSION_COUNT; v++) {
+        uint16_t version = kmip_versions[v];
+        struct kmip_request *rq = request_new(version, 1);
+        struct kmip_register_request *in = item(rq, 0, KMIP_OP_REGISTER);
+        in->object_type = KMIP_OBJECT_OPAQUE_OBJECT;
+        in->attributes.present = true;
+        in->object = ARENA_NEW(&rig.arena, struct kmip_object);
+        in->object->type = in->object_type;
+        in->object->opaque_object = KMIP_NEW(&rig.arena, opaque_object);
+        in->object->opaque_object->type = 0x80000001;
+        in->object->opaque_object->value = bytes_str("anything");
+        struct kmip_response *r = call(rig.alice, rq);
+        expect_success(r, 0);
+        const char *uid = uid_of(r, 0);
+        rq = request_new(version, 1);
+        by_uid(rq, 0, KMIP_OP_GET, uid);
+        r = call(rig.alice, rq);
+        expect_success(r, 0);
+        const struct kmip_get_response *got = r->items[0].payload;
+        ck_assert_uint_eq(got->object_type, KMIP_OBJECT_OPAQUE_OBJECT);
+        ck_assert_uint_eq(got->object->opaque_object->type, 0x80000001);
+        ck_assert(bytes_is(got->object->opaque_object->value, "anything"));
+    }
+}
+END_TEST
+
+/* Every new row of the table is refused by the database with an error of its own. */
+static void break_table(const char *table)
+{
+    sql("CREATE OR REPLACE FUNCTION public.broken() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = 'XX000'; END$$;"
+        " CREATE TRIGGER broken BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION public.broken()",
+        table);
+}
+
+static void mend_table(const char *table)
+{
+    sql("DROP TRIGGER broken ON %s", table);
+}
+
+/* A create that the database refuses is a failure that the audit has; the next one is served. */
+START_TEST(unit_that_cannot_be_written)
+{
+    long before = sql_number("SELECT count(*) FROM kmip.object");
+    break_table("kmip.object");
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, "refused");
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_failed(r, 0, KMIP_REASON_GENERAL_FAILURE);
+    ck_assert_str_eq(last_row(), "Create:Operation Failed:General Failure:1.4");
+    mend_table("kmip.object");
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object"), before);
+    new_key(rig.alice, "refused");
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object"), before + 1);
+}
+END_TEST
+
+/* Nor can its refusal: then nothing was done, and the constant answer says no more than that. */
+START_TEST(refusal_that_cannot_be_written)
+{
+    long events = sql_number("SELECT count(*) FROM audit.event");
+    long objects = sql_number("SELECT count(*) FROM kmip.object");
+    break_table("audit.event");
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, "untold");
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_failed(r, 0, KMIP_REASON_GENERAL_FAILURE);
+    ck_assert(bytes_is(r->items[0].result_message, rc_text(RC_UNAVAILABLE)));
+    mend_table("audit.event");
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.event"), events);
+    ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object"), objects);
+    new_key(rig.alice, "untold");
+}
+END_TEST
+
 START_TEST(no_database)
 {
     const char *uid = new_key(rig.alice, "constant");
@@ -276,6 +354,12 @@ START_TEST(no_database)
         }
         buf_free(&sent.raw);
     }
+    /* The same where nothing had to be loaded, and only the commit meets it. */
+    struct kmip_request *rq = request_new(V1_4, 1);
+    create_aes(rq, 0, NULL);
+    struct kmip_response *r = call(rig.alice, rq);
+    expect_failed(r, 0, KMIP_REASON_GENERAL_FAILURE);
+    ck_assert(bytes_is(r->items[0].result_message, rc_text(RC_UNAVAILABLE)));
     pg_start(&pg);
     time_t since = time(NULL);
     while (db_state_of(rig.db) != DB_STATE_READY && time(NULL) - since < 30)
@@ -370,6 +454,9 @@ Suite *trouble_suite(void)
     tcase_add_test(t, mandatory_asynchronous);
     tcase_add_test(t, correlation_values);
     tcase_add_test(t, registered_secret);
+    tcase_add_test(t, registered_opaque_object);
+    tcase_add_test(t, unit_that_cannot_be_written);
+    tcase_add_test(t, refusal_that_cannot_be_written);
     tcase_add_test(t, no_database);
     tcase_add_test(t, vault_is_away);
     tcase_add_test(t, clock_steps_back);
