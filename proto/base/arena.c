@@ -54,6 +54,16 @@ static void block_leave(struct arena_block *b)
     spare_count++;
 }
 
+void arena_thread_end(void)
+{
+    while (spare) {
+        struct arena_block *b = spare;
+        spare = b->next;
+        free(b);
+    }
+    spare_count = 0;
+}
+
 static struct arena_block *add_block(struct arena *a, size_t need)
 {
     size_t room = need > BLOCK_BYTES ? need : BLOCK_BYTES;

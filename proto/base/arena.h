@@ -37,6 +37,9 @@ void arena_back(struct arena *a, struct arena_mark mark);
 void arena_reset(struct arena *a);
 /* Wipes and frees all. The arena can be used again. */
 void arena_free(struct arena *a);
+/* Frees the wiped blocks that are kept for the calling thread: the last that a thread does which ends before the
+ * process. It may still use arenas after it, whose blocks are kept anew. */
+void arena_thread_end(void);
 
 #define ARENA_NEW(a, type)          ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, count, type) ((type *)arena_array((a), (count), sizeof(type)))

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proto/base/arena.h"
 #include "proto/kmip/tables.h"
 
 enum { PRESET_THREADS = 3, PRESET_QUEUE = 64, OWNER_PART = 4, STACK_BYTES = 1024 * 1024 };
@@ -260,6 +261,7 @@ static void *loop(void *arg)
         finish(m, j);
     }
     pthread_mutex_unlock(&m->lock);
+    arena_thread_end();
     return NULL;
 }
 

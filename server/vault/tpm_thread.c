@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/base/arena.h"
 #include "server/vault/tpm_jobs.h"
 
 enum { PRESET_FD_WAIT_MS = 10000, STACK_BYTES = 1024 * 1024 };
@@ -142,6 +143,7 @@ static void *loop(void *arg)
         wake_event_thread(t);
     }
     pthread_mutex_unlock(&t->lock);
+    arena_thread_end();
     return NULL;
 }
 
