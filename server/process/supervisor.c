@@ -284,12 +284,15 @@ static rc_t make_counters(struct supervisor *s)
 }
 
 /* A worker that is busy keeps its own share of the vault and of PostgreSQL busy, too; and the fewer
- * there are, the more requests share a load and a commit. */
+ * there are, the more requests share a load and a commit. Never one alone: while a worker that died
+ * is started again, the connections of another are served. */
 static unsigned count_workers(const struct config *c)
 {
-    long n = c->server_workers ? (long)c->server_workers : sysconf(_SC_NPROCESSORS_ONLN) / 2;
+    if (c->server_workers)
+        return (unsigned)c->server_workers;
+    long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
-    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+    return n < 2 ? 2 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
 static rc_t check_tls_files(struct supervisor *s)
