@@ -20,7 +20,7 @@ LIMITS = "\n[limits]\naddress_handshakes = 1000000\naddress_burst = 1000000\nide
 def start():
     """A whole server of our own, with the limits for one client raised."""
     state = support.State()
-    answer = state.start("--workers", "0")
+    answer = state.start()
     if answer.returncode == 0:
         with open(state.conf, "a", encoding="utf-8") as f:
             f.write(LIMITS)

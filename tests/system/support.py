@@ -63,8 +63,7 @@ class State:
                               capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
     def start(self, *options):
-        """With two workers, so that what crosses workers is tested on a small machine, too; options may say otherwise."""
-        answer = self.quickstart("--port", str(self.port), "--no-demo", "--build", BUILD, "--workers", "2", *options)
+        answer = self.quickstart("--port", str(self.port), "--no-demo", "--build", BUILD, *options)
         if answer.returncode == 0:
             self.read_env()
         return answer
