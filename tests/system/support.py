@@ -47,6 +47,16 @@ def sanitizer_reports(text, lines=25):
     return ["\n".join(all_lines[i:i + lines]) for i, line in enumerate(all_lines) if SANITIZER.search(line)]
 
 
+def without(text, options):
+    """A configuration without these options, {"section.name": value}: each may stand there once."""
+    kept, section = [], ""
+    for line in text.splitlines(True):
+        section = line.strip(" []\n") if line.startswith("[") else section
+        if "%s.%s" % (section, line.split("=")[0].strip()) not in options:
+            kept.append(line)
+    return "".join(kept)
+
+
 class State:
     def __init__(self, beside=None, name="s"):
         """`beside`: another state, in whose folder this one lies."""
@@ -213,7 +223,7 @@ class State:
         with open(self.conf, encoding="utf-8") as f:
             before = f.read()
         added = "".join("\n[%s]\n%s = %s\n" % (*name.split("."), value) for name, value in options.items())
-        if not self._apply(before + added, restart):
+        if not self._apply(without(before, options) + added, restart):
             raise RuntimeError("the server did not take up its settings")
         try:
             yield
