@@ -242,7 +242,7 @@ static void group_failed(struct db *db, struct slice *s)
  * Where nobody asks again so soon, most groups do not wait at all. Who comes alone meets no group and waits
  * for nobody.
  */
-enum { GROUP_SMALL = 16, PAUSE_MOST = 64 };
+enum { PAUSE_MOST = 64 };
 
 /* A group was answered. */
 static void hold_arm(struct db *db, size_t answered)

@@ -191,10 +191,25 @@ struct forming {
     size_t rows, bytes;
 };
 
-static rc_t forming_begin(struct forming *f, const struct committer *c,
-                          const struct db_settings *limits)
+/*
+ * How many units a group may have: of many requests at most half, for together they would all wait for one
+ * commit and then all ask at once, while nothing is left to be done meanwhile.
+ */
+static size_t group_room(const struct db *db)
 {
-    size_t room = c->queued < limits->group_units ? c->queued : limits->group_units;
+    size_t room = db->settings.group_units, inside = 0;
+    if (db->crowd)
+        inside = db->crowd(db->crowd_arg).inside;
+    if (inside >= 2 * GROUP_SMALL && room > (inside + 1) / 2)
+        room = (inside + 1) / 2;
+    return room < db->committer.queued ? room : db->committer.queued;
+}
+
+static rc_t forming_begin(struct forming *f, const struct db *db)
+{
+    const struct committer *c = &db->committer;
+    const struct db_settings *limits = &db->settings;
+    size_t room = group_room(db);
     /* the first unit may be larger than a group: room for its changes as well */
     size_t want = 2 * (limits->group_rows + c->turns.first->first->change_count) + 2, slots = 64;
     while (slots < want)
@@ -245,7 +260,7 @@ struct slice *group_form(struct db *db)
     struct committer *c = &db->committer;
     struct turns rest = {NULL, &rest.first}; /* lanes with units that wait for the next group */
     struct forming f;
-    if (!c->queued || forming_begin(&f, c, &db->settings) != RC_OK)
+    if (!c->queued || forming_begin(&f, db) != RC_OK)
         return NULL;
     for (struct lane *lane = c->turns.first; lane; lane = lane->next)
         lane->at = &lane->first;

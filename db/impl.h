@@ -52,6 +52,9 @@ rc_t hierarchy_send(struct conn *c, struct db_load *load);
 
 /* ---- committer: group.c, commit.c, stream.c ---- */
 
+/* A group of fewer units waits a little for others (commit.c); of twice as many requests half go together (group.c). */
+enum { GROUP_SMALL = 16 };
+
 /* Units that go together. */
 struct slice {
     struct slice *next;

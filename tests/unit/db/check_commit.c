@@ -278,6 +278,28 @@ START_TEST(a_small_group_waits_for_who_was_answered)
 }
 END_TEST
 
+/* Of many that are inside half go together, so that something is left to be done meanwhile. */
+START_TEST(many_requests_go_in_halves)
+{
+    enum { MANY = 64 };
+    struct worker w;
+    static struct probe p[MANY];
+    unsigned n = 0;
+    worker_open(&w, fresh_database(), NULL);
+    crowd = (struct db_crowd){0};
+    db_set_crowd(w.db, crowd_now, w.db);
+    uint64_t before = db_stats_of(w.db)->groups;
+    for (int i = 0; i < MANY; i++) {
+        probe_audit(&p[i], &w, "Query", &n);
+        db_commit(w.db, &p[i].unit);
+    }
+    worker_until(&w, &n, MANY, 10);
+    ck_assert_uint_eq(db_stats_of(w.db)->groups - before, 2);
+    db_set_crowd(w.db, NULL, NULL);
+    worker_close(&w);
+}
+END_TEST
+
 START_TEST(units_of_one_turn_share_a_group)
 {
     enum { MANY = 300 };
@@ -512,6 +534,7 @@ int main(void)
     tcase_add_test(t, a_changed_client_loses);
     tcase_add_test(t, a_changed_client_loses_with_all_its_units);
     tcase_add_loop_test(t, a_small_group_waits_for_who_was_answered, 0, 2);
+    tcase_add_test(t, many_requests_go_in_halves);
     tcase_add_test(t, units_of_one_turn_share_a_group);
     tcase_add_loop_test(t, a_poisoned_unit_fails_alone, 0, sizeof poison / sizeof *poison);
     tcase_add_test(t, a_huge_name_or_strange_text_harms_nobody);
