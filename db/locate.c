@@ -183,8 +183,30 @@ static rc_t add_window(struct query *q, const struct db_locate *l)
     return l->want_total ? buf_add_str(&q->sql, ")") : RC_OK;
 }
 
+/* One name and nothing else: what storage products ask all day. */
+static bool name_alone(const struct db_locate *l)
+{
+    return l->name_count == 1 && l->names[0].value.data && !l->filters && !l->without_type && !l->date_count &&
+           !l->value_count && !l->attributes.len && !l->want_total;
+}
+
+/* A live name is of one object of its owner, and of none that is destroyed: the object need not be looked at. */
+static rc_t build_name_alone(struct query *q, const struct db_locate *l)
+{
+    TRY(pg_param_uid(q->params, &l->owner));
+    TRY(pg_param_i8(q->params, (int64_t)l->domain));
+    TRY(buf_add_str(&q->sql, "SELECT n.object FROM kmip.name n WHERE n.live AND n.owner = $1::uuid"
+                             " AND n.domain = $2::int8"));
+    TRY(add_name(q, &l->names[0], true));
+    TRY(add_number(q, " OFFSET #", (int64_t)l->offset));
+    TRY(add_number(q, " LIMIT #", l->maximum));
+    return buf_add_u8(&q->sql, 0);
+}
+
 static rc_t build(struct query *q, const struct db_locate *l)
 {
+    if (name_alone(l) && l->maximum && l->offset <= INT64_MAX)
+        return build_name_alone(q, l);
     if (l->name_count > DB_LOCATE_NAMES || l->date_count > DB_LOCATE_DATES || l->value_count > DB_VALUE_COUNT)
         return RC_TOO_MANY;
     bool by_name = l->name_count > 0 && l->names[0].value.data && !wants_destroyed(l);
