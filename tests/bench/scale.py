@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """`make bench-scale`: Get, Locate by name and Create with many objects stored against few, interleaved, each on a
 server of its own. All objects are made by the server itself, by Create with a name, many requests under way; what is
-fetched and located are keys chosen at random among all of them, and each must be the same key again. After each
-Create the small store loses what was created. It takes some minutes and about 3 GB of disk for a million objects.
-Options: --objects N (default 1000000) and --few N (default 1000), --keys N (most keys that are asked for, default
-10000), --connections N (default 64), --seconds S per measurement (default 4), --rounds N (default 5; the table shows
+fetched and located are keys chosen at random among all of them, the same number of both stores, and each must be the
+same key again. After each Create the small store loses what was created. It takes some minutes and about 3 GB of disk
+for a million objects.
+Options: --objects N (default 1000000) and --few N (default 1000), --keys N (keys that are asked for, as far as there
+are so many; default 1000: more of them measure the memory of the machine as well), --connections N (default 64), --seconds S per measurement (default 4), --rounds N (default 5; the table shows
 medians), --json FILE."""
 import argparse
 import json
@@ -45,7 +46,7 @@ class Store:
         with open(self.known, "w", encoding="ascii") as f:
             f.writelines("%s %s\n" % tuple(r) for r in rows)
         # The first Get of a key changes it: it is fresh no more.
-        load(self.state.env, "get", 8, "--depth", 16, "--known", self.known, "--count", keys)
+        load(self.state.env, "get", 8, "--depth", 16, "--known", self.known, "--count", min(keys, objects))
 
     def settle(self):
         """As after a quiet night: no vacuum and no checkpoint is due."""
@@ -100,7 +101,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=1000000)
     parser.add_argument("--few", type=int, default=1000)
-    parser.add_argument("--keys", type=int, default=10000)
+    parser.add_argument("--keys", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=5)
