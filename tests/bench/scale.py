@@ -5,8 +5,8 @@ fetched and located are keys chosen at random among all of them, the same number
 same key again. After each Create the small store loses what was created. It takes some minutes and about 3 GB of disk
 for a million objects.
 Options: --objects N (default 1000000) and --few N (default 1000), --keys N (keys that are asked for, as far as there
-are so many; default 1000: more of them measure the memory of the machine as well), --connections N (default 64), --seconds S per measurement (default 4), --rounds N (default 5; the table shows
-medians), --json FILE."""
+are so many; default 1000: more of them measure the memory of the machine as well), --connections N (default 64),
+--seconds S per measurement (default 4), --rounds N (default 5; the table shows medians), --json FILE."""
 import argparse
 import json
 import os
