@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""`make bench`: in one run, interleaved, the TLS floor (an echo of the same message sizes that keeps its TLS sessions
-in memory) and a private server: Get, Create, Locate, Query and Discover Versions at several numbers of connections,
-Get with 16 requests under way on each of 8, full and resumed TLS handshakes, and the memory of idle connections.
-Default settings, but that one client from one address may make all these connections. Every answer is verified by
-the load generator, every request's audit row is counted: as many new rows as answers, warming up and set-up
-included. CPU is user and system time a request, that of the server's processes and PostgreSQL, and the load
-generator's. At the end, each target with its figure.
+"""`make bench`: in one run, interleaved, the TLS floor (a libevent echo of the same message sizes that keeps its TLS
+sessions in memory) and a private server: Get, Create, Locate, Query and Discover Versions at several numbers of
+connections, Get with 16 requests under way on each of 8, full and resumed TLS handshakes, and the memory of idle
+connections. Default settings, but one worker, and that one client from one address may make all these connections.
+Every answer is verified by the load generator, every request's audit row is counted: as many new rows as answers,
+warming up and set-up included. CPU is user and system time a request, that of the server's processes and PostgreSQL,
+and the load generator's. At the end, each target with its figure.
 Options: --seconds S per measurement (default 4), --rounds N (default 3; the tables show medians), --only PATTERN
 (rows by name, as "get *"; may be repeated), --json FILE."""
 import argparse

@@ -1,7 +1,7 @@
 # Programs for benchmarks and the kill test; built with the tests, run by hand and by the harness.
 check_PROGRAMS += tests/bench/tls_floor tests/bench/load
 tests_bench_tls_floor_SOURCES = tests/bench/tls_floor.c
-tests_bench_tls_floor_LDADD = proto/libproto.a $(OPENSSL_LIBS)
+tests_bench_tls_floor_LDADD = proto/libproto.a $(EVENT_TLS_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS)
 tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/load_facts.c tests/bench/load_slot.c \
 	tests/bench/load_kmip.c tests/bench/load_run.c tests/bench/hist.c
 tests_bench_load_LDADD = proto/libproto.a $(OPENSSL_LIBS)

@@ -220,15 +220,20 @@ class State:
     def settings(self, options, restart=False):
         """The server with other settings while it lasts: {"section.name": value}. restart: with a new start, as some of
         them need."""
+        before = self.set(options, restart)
+        try:
+            yield
+        finally:
+            self._apply(before, restart)
+
+    def set(self, options, restart=False):
+        """As settings(), for good. Returns the text of the configuration before."""
         with open(self.conf, encoding="utf-8") as f:
             before = f.read()
         added = "".join("\n[%s]\n%s = %s\n" % (*name.split("."), value) for name, value in options.items())
         if not self._apply(without(before, options) + added, restart):
             raise RuntimeError("the server did not take up its settings")
-        try:
-            yield
-        finally:
-            self._apply(before, restart)
+        return before
 
     def status(self):
         return self.json("status")[1]
