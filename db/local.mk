@@ -26,7 +26,8 @@ db_migrations = \
 	$(srcdir)/db/migrations/0007_views.sql \
 	$(srcdir)/db/migrations/0008_verify.sql \
 	$(srcdir)/db/migrations/0009_algorithms.sql \
-	$(srcdir)/db/migrations/0010_pending.sql
+	$(srcdir)/db/migrations/0010_pending.sql \
+	$(srcdir)/db/migrations/0011_policy_model.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

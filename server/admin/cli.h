@@ -25,11 +25,13 @@ enum cli_option {
 
 struct cli;
 
+typedef unsigned __int128 option_set; /* there are more than 64 */
+
 struct command {
     const char *words;     /* "key create" */
     const char *arguments; /* "NAME", or "" */
     int least, most;       /* how many arguments */
-    uint64_t options;      /* bit set of enum cli_option */
+    option_set options;    /* bit set of enum cli_option */
     const char *summary;   /* one line */
     const char *help;      /* what it does, what it changes, what to do next */
     enum cli_exit (*run)(struct cli *cli);

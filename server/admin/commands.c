@@ -6,13 +6,13 @@
 
 #include "server/admin/cli.h"
 
-#define O(id)      (UINT64_C(1) << OPT_##id)
+#define O(id)      ((option_set)1 << OPT_##id)
 #define LOCAL      (O(HELP) | O(CONFIG))
 #define LOCAL_JSON (LOCAL | O(JSON))
 #define KMIP                                                                                                   \
     (O(HELP) | O(JSON) | O(HOST) | O(PORT) | O(CERT) | O(KEY) | O(CA) | O(PROTOCOL) | O(TIMEOUT))
 
-_Static_assert(OPT_COUNT <= 64, "the option set is one 64-bit word");
+_Static_assert(OPT_COUNT <= 128, "an option set has 128 bits");
 
 /* clang-format off */
 const struct command commands[] = {
