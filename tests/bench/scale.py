@@ -46,7 +46,7 @@ class Store:
         with open(self.known, "w", encoding="ascii") as f:
             f.writelines("%s %s\n" % tuple(r) for r in rows)
         # The first Get of a key changes it: it is fresh no more.
-        load(self.state.env, "get", 8, "--depth", 16, "--known", self.known, "--count", min(keys, objects))
+        load(self.state.env, "get", 8, "--depth", 16, "--known", self.known, "--count", keys)
 
     def settle(self):
         """As after a quiet night: no vacuum and no checkpoint is due."""

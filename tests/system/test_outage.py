@@ -75,13 +75,22 @@ class SmallDisks:
     def copy(self, start, end):
         subprocess.run(["cp", "-a", start + "/.", end], check=True)
 
+    def drop_spare(self, current):
+        """Segments that PostgreSQL, now stopped, keeps to be used again: their names are those of a time to come. The
+        one it stopped in, after `current`, stays, and the next one."""
+        names = sorted(n for n in os.listdir(self.wal) if len(n) == 24 and n > current)
+        for name in names[2:]:
+            os.remove(os.path.join(self.wal, name))
+
     def set_up(self):
         """False where this machine lets nobody mount."""
         # A log that a small file system holds.
         for setting in ("max_wal_size = '64MB'", "min_wal_size = '32MB'"):
             self.state.psql("ALTER SYSTEM SET " + setting, role="postgres")
-        size = int(subprocess.run(["du", "-sb", self.cluster], capture_output=True, check=True).stdout.split()[0])
+        current = self.state.psql("SELECT pg_walfile_name(pg_switch_wal())", role="postgres")[0][0]
         self.state.stop_one("postgres")
+        self.drop_spare(current)
+        size = int(subprocess.run(["du", "-sb", self.cluster], capture_output=True, check=True).stdout.split()[0])
         os.rename(self.cluster, self.kept)
         os.mkdir(self.cluster, 0o700)
         shutil.chown(self.cluster, "postgres", "postgres")
