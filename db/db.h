@@ -214,6 +214,14 @@ struct db_locate {
     uint64_t total; /* Located Items; count when !want_total */
 };
 
+enum { DB_KEYLESS_MAX = 64 };
+
+/* Domains that wait for their key: those with the lowest numbers. */
+struct db_keyless {
+    size_t count;
+    uint64_t domains[DB_KEYLESS_MAX];
+};
+
 struct db_load;
 /* RC_OK, RC_UNAVAILABLE (no database), RC_NO_MEMORY (arena's cap), RC_BAD_UTF8, RC_INTERNAL. */
 typedef void db_load_done_fn(struct db_load *load, rc_t rc);
@@ -231,7 +239,10 @@ struct db_load {
         struct db_objects objects;
         struct db_identity identity;
         struct db_locate locate;
-        struct hierarchy *hierarchy; /* out: db/hierarchy.h; filled in place */
+        struct {
+            struct hierarchy *hierarchy; /* out: db/hierarchy.h; filled in place */
+            struct db_keyless *keyless;  /* out, as of the same moment or later; NULL: not wanted */
+        };
     };
     /* db's own */
     struct {

@@ -152,6 +152,20 @@ ON_TABLE(2)
 ON_TABLE(3)
 ON_TABLE(4)
 
+static void on_keyless(void *arg, const PGresult *r)
+{
+    struct db_load *load = arg;
+    struct db_keyless *out = load->keyless;
+    if (load_failed(r, "domains")) {
+        load->own.rc = RC_UNAVAILABLE;
+        return;
+    }
+    int64_t id = 0;
+    for (int row = 0; row < PQntuples(r) && out->count < DB_KEYLESS_MAX; row++)
+        if (pg_get_i8(r, row, 0, &id) && id > 0)
+            out->domains[out->count++] = (uint64_t)id;
+}
+
 /* All five in one implicit transaction; a worker's vault checks that they fit together anyway. */
 rc_t hierarchy_send(struct conn *c, struct db_load *load)
 {
@@ -169,7 +183,10 @@ rc_t hierarchy_send(struct conn *c, struct db_load *load)
         if (rc != RC_OK)
             return RC_UNAVAILABLE; /* the connection is given up: earlier ones may be in it */
     }
-    return RC_OK;
+    if (!load->keyless)
+        return RC_OK;
+    *load->keyless = (struct db_keyless){0};
+    return conn_query(c, STMT_KEYLESS, NULL, on_keyless, load) ? RC_OK : RC_UNAVAILABLE;
 }
 
 rc_t db_hierarchy_load(struct db_admin *a, struct arena *arena, struct hierarchy *out)
@@ -285,76 +302,72 @@ rc_t db_hierarchy_store(struct db_admin *a, const struct hierarchy *rows, const 
     return rc == RC_OK ? admin_run(a, "COMMIT") : admin_give_up(a, rc);
 }
 
-/* ---- the worker's store ---- */
+/* ---- keys of new domains ---- */
 
-struct store {
-    struct conn *conn;
-    void (*done)(void *arg, rc_t rc);
+struct domain_key_call {
+    db_domain_key_fn *done;
     void *arg;
     rc_t rc;
-    bool committed;
 };
 
-static void store_on_result(void *arg, const PGresult *r)
+static void key_on_result(void *arg, const PGresult *r)
 {
-    struct store *s = arg;
-    if (load_failed(r, "hierarchy store") && s->rc == RC_OK)
-        s->rc = r ? RC_INTERNAL : RC_UNAVAILABLE;
+    struct domain_key_call *call = arg;
+    if (load_failed(r, "domain key"))
+        call->rc = r ? RC_INTERNAL : RC_UNAVAILABLE;
 }
 
-static void store_on_commit(void *arg, const PGresult *r)
+static void key_on_sync(void *arg, bool ok)
 {
-    struct store *s = arg;
-    s->committed = r && PQresultStatus(r) == PGRES_COMMAND_OK &&
-                   strcmp(PQcmdStatus((PGresult *)(uintptr_t)r), "COMMIT") == 0;
+    struct domain_key_call *call = arg;
+    call->done(call->arg, ok ? call->rc : RC_UNAVAILABLE);
+    free(call);
 }
 
-static void store_on_sync(void *arg, bool ok)
+/* One statement, hence one transaction. */
+static void key_send(struct db *db, enum statement statement, struct pg_params *p,
+                     db_domain_key_fn *done, void *arg)
 {
-    struct store *s = arg;
-    rc_t rc = !ok ? RC_UNAVAILABLE : s->rc == RC_OK && !s->committed ? RC_INTERNAL : s->rc;
-    if (ok && rc != RC_OK && conn_query(s->conn, STMT_ROLLBACK, NULL, NULL, NULL))
-        conn_sync(s->conn, NULL, NULL);
-    s->done(s->arg, rc);
-    free(s);
-}
-
-static rc_t send_async(void *arg, const char *sql, struct pg_params *p)
-{
-    struct store *s = arg;
-    return conn_query_text(s->conn, sql, p, store_on_result, s) ? RC_OK : RC_UNAVAILABLE;
-}
-
-static rc_t send_note(struct store *s)
-{
-    struct pg_params p = {.data = BUF_EMPTY};
-    rc_t rc = pg_param_bytes(&p, bytes_str("Admin Store Hierarchy"));
-    if (rc == RC_OK)
-        rc = pg_param_bytes(&p, bytes_str("rows made by the vault while unsealing"));
-    if (rc == RC_OK && !conn_query(s->conn, STMT_NOTE, &p, store_on_result, s))
-        rc = RC_UNAVAILABLE;
-    pg_params_free(&p);
-    return rc;
-}
-
-void db_hierarchy_store_async(struct db *db, const struct hierarchy *rows,
-                              void (*done)(void *arg, rc_t rc), void *arg)
-{
-    struct store *s = calloc(1, sizeof *s);
-    if (!s || !conn_ready(db->load)) {
-        free(s);
-        done(arg, s ? RC_UNAVAILABLE : RC_NO_MEMORY);
+    struct domain_key_call *call = calloc(1, sizeof *call);
+    if (!call || !conn_ready(db->load)) {
+        free(call);
+        done(arg, call ? RC_UNAVAILABLE : RC_NO_MEMORY);
         return;
     }
-    *s = (struct store){db->load, done, arg, RC_OK, false};
-    rc_t rc = conn_query(db->load, STMT_BEGIN, NULL, store_on_result, s) ? RC_OK : RC_UNAVAILABLE;
-    if (rc == RC_OK)
-        rc = each_row(rows, send_async, s);
-    if (rc == RC_OK)
-        rc = send_note(s);
-    if (rc == RC_OK && conn_query(db->load, STMT_COMMIT, NULL, store_on_commit, s) &&
-        conn_sync(db->load, store_on_sync, s))
+    *call = (struct domain_key_call){done, arg, RC_OK};
+    if (conn_query(db->load, statement, p, key_on_result, call) &&
+        conn_sync(db->load, key_on_sync, call))
         return;
-    conn_reset(db->load, "the hierarchy could not be sent");
-    store_on_sync(s, false);
+    conn_reset(db->load, "a domain key could not be sent");
+    key_on_sync(call, false);
+}
+
+void db_domain_key_add(struct db *db, const struct hierarchy_dk *row, db_domain_key_fn *done,
+                       void *arg)
+{
+    struct pg_params p = {.data = BUF_EMPTY};
+    const struct bytes fields[] = {row->pub, row->priv, row->mac};
+    rc_t rc = row->domain > INT64_MAX ? RC_INVALID_FIELD : pg_param_i8(&p, (int64_t)row->domain);
+    if (rc == RC_OK)
+        rc = pg_param_i8(&p, row->epoch);
+    if (rc == RC_OK)
+        rc = pg_param_i8(&p, row->ep_epoch);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields && rc == RC_OK; i++)
+        rc = pg_param_bytes(&p, fields[i]);
+    if (rc == RC_OK)
+        key_send(db, STMT_ADD_DOMAIN_KEY, &p, done, arg);
+    else
+        done(arg, rc);
+    pg_params_free(&p);
+}
+
+void db_domain_keyed(struct db *db, uint64_t domain, db_domain_key_fn *done, void *arg)
+{
+    struct pg_params p = {.data = BUF_EMPTY};
+    rc_t rc = domain > INT64_MAX ? RC_INVALID_FIELD : pg_param_i8(&p, (int64_t)domain);
+    if (rc == RC_OK)
+        key_send(db, STMT_DOMAIN_KEYED, &p, done, arg);
+    else
+        done(arg, rc);
+    pg_params_free(&p);
 }

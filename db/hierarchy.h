@@ -1,8 +1,7 @@
 /*
  * The rows of the key hierarchy (tables kmip.node, cr, cs, ep, dk) in PostgreSQL. A worker loads
- * them with DB_LOAD_HIERARCHY and stores what an unsealing vault makes anew with
- * db_hierarchy_store_async(); the CLI does both synchronously. Structures:
- * server/vault/hierarchy.h. Nothing here is secret.
+ * them with DB_LOAD_HIERARCHY and stores the keys of new domains; the CLI loads and stores
+ * synchronously. Structures: server/vault/hierarchy.h. Nothing here is secret.
  */
 #ifndef DB_HIERARCHY_H
 #define DB_HIERARCHY_H
@@ -26,11 +25,18 @@ rc_t db_hierarchy_store(struct db_admin *admin, const struct hierarchy *rows, co
 /* True when there is no cluster root yet: `holdfast init` may run. */
 rc_t db_hierarchy_is_empty(struct db_admin *admin, bool *empty_out);
 
+typedef void db_domain_key_fn(void *arg, rc_t rc);
+
 /*
- * The same store from a worker, on its load connection. Copies the rows. done(arg, rc) is called
- * later: RC_OK, RC_UNAVAILABLE, RC_INTERNAL.
+ * From a worker, on its load connection: stores the first key of a domain, as a vault made it, with
+ * an audit row. Where another server was first nothing is stored, and the result is RC_OK too: what
+ * a vault may use are the rows that are loaded afterwards. done(arg, rc) is called once, perhaps at
+ * once: RC_OK, RC_UNAVAILABLE (it may be stored all the same), RC_INTERNAL.
  */
-void db_hierarchy_store_async(struct db *db, const struct hierarchy *rows,
-                              void (*done)(void *arg, rc_t rc), void *arg);
+void db_domain_key_add(struct db *db, const struct hierarchy_dk *row, db_domain_key_fn *done,
+                       void *arg);
+/* The same for the note that a vault has opened a domain's stored key: the domain waits no longer.
+ */
+void db_domain_keyed(struct db *db, uint64_t domain, db_domain_key_fn *done, void *arg);
 
 #endif

@@ -27,7 +27,8 @@ db_migrations = \
 	$(srcdir)/db/migrations/0008_verify.sql \
 	$(srcdir)/db/migrations/0009_algorithms.sql \
 	$(srcdir)/db/migrations/0010_pending.sql \
-	$(srcdir)/db/migrations/0011_policy_model.sql
+	$(srcdir)/db/migrations/0011_policy_model.sql \
+	$(srcdir)/db/migrations/0012_clients_api.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

@@ -52,12 +52,15 @@ static void admin_run(struct admin *a)
     } else if (!strcmp(a->command, "reload")) {
         supervisor_reload(s);
         a->answer = strdup(done);
+    } else if (!strcmp(a->command, "domains")) {
+        supervisor_look_at_domains(s);
+        a->answer = strdup(done);
     } else if (!strcmp(a->command, "drain") || !strcmp(a->command, "stop")) {
         a->answer = strdup(done);
         supervisor_stop(s, a->command[0] == 'd');
     } else {
         a->answer = strdup("{\"ok\": false, \"error\": \"no such command: say status, reload, "
-                           "drain or stop\"}\n");
+                           "domains, drain or stop\"}\n");
     }
     a->answer_len = a->answer ? strlen(a->answer) : 0;
 }

@@ -8,9 +8,10 @@
 #include "proto/base/rc.h"
 
 /*
- * Sends a command ("status", "reload", "drain", "stop") to the control socket at `path` and reads
- * the answer, a JSON object. RC_UNAVAILABLE: no server listens there; RC_DENIED: not allowed to
- * connect; RC_TIMEOUT: no answer within wait_ms; RC_IO: anything else.
+ * Sends a command ("status", "reload", "domains": look now for domains that wait for their key,
+ * "drain", "stop") to the control socket at `path` and reads the answer, a JSON object.
+ * RC_UNAVAILABLE: no server listens there; RC_DENIED: not allowed to connect; RC_TIMEOUT: no answer
+ * within wait_ms; RC_IO: anything else.
  *
  * status: { "version", "pid", "uptime_s", "state": "starting|serving|draining", "port",
  *   "workers": [ { "number", "pid", "state", "restarts", "uptime_s", and all of STATS_TABLE } ],

@@ -128,6 +128,13 @@ void supervisor_reload(struct supervisor *s)
         systemd_ready();
 }
 
+void supervisor_look_at_domains(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->worker_count; i++)
+        if (s->workers[i].state == CHILD_READY)
+            (void)child_send(&s->workers[i], CONTROL_LOOK, BYTES_NONE, NULL, 0);
+}
+
 static bool all_workers(const struct supervisor *s, enum child_state state)
 {
     for (unsigned i = 0; i < s->worker_count; i++)

@@ -102,6 +102,8 @@ int supervisor_run(const char *config_path, const char *libexec_dir, const struc
 void supervisor_reload(struct supervisor *s);
 /* Ends: with a drain, or at once. Repeated calls only speed it up. */
 void supervisor_stop(struct supervisor *s, bool drain);
+/* Tells the workers to look now for domains that wait for their key. */
+void supervisor_look_at_domains(struct supervisor *s);
 /* A child became ready or went down: serving, or ended, when all are. */
 void supervisor_look(struct supervisor *s);
 

@@ -1,6 +1,10 @@
 /*
  * Load, bring, and again with a growing pause while the vault stays closed; see unseal.h. Answers
  * of an older channel are told by their round and dropped.
+ *
+ * With the rows come the domains that wait for a key. Once the vault has taken the rows, a domain
+ * whose key is among them waits no longer; for any other the vault makes one, the database stores
+ * it, and all begins anew: so the key is used only from stored rows, whatever ends in between.
  */
 #include "config.h"
 
@@ -20,7 +24,7 @@ enum {
     ROWS_MEMORY = 2 * HIERARCHY_BYTES_MAX,
 };
 
-enum step { NO_CHANNEL, WAITING, LOADING, BRINGING };
+enum step { NO_CHANNEL, WAITING, LOADING, BRINGING, KEYING };
 
 struct unseal {
     struct db *db;
@@ -28,7 +32,7 @@ struct unseal {
     struct event *timer;
     enum step step;
     bool open;
-    bool again; /* a new channel came while a load or call was under way */
+    bool again; /* a new channel came, or a wish to look, while a load or call was under way */
     unsigned pause_ms;
     uint64_t count;
     int64_t began_us;
@@ -36,6 +40,9 @@ struct unseal {
     struct arena arena;
     struct hierarchy rows;
     struct db_load load;
+    struct db_keyless keyless;
+    bool has_row[DB_KEYLESS_MAX]; /* the key of this domain is among the rows that were brought */
+    size_t keying;                /* the domain under way */
 };
 
 static void wait_for(struct unseal *u, unsigned ms)
@@ -65,40 +72,98 @@ static void ended(struct unseal *u, rc_t rc)
     wait_for(u, u->pause_ms);
 }
 
+/* ---- domains that wait for their key ---- */
+
+static void key_next(struct unseal *u);
+
+static void key_done(struct unseal *u, rc_t rc)
+{
+    if (rc != RC_OK)
+        log_warn("domain.key", "domain=%llu result=%s reason=\"%s\"",
+                 (unsigned long long)u->keyless.domains[u->keying], rc_name(rc), rc_text(rc));
+    u->keying++;
+    key_next(u);
+}
+
+static void on_keyed(void *arg, rc_t rc)
+{
+    key_done(arg, rc);
+}
+
+/* Stored, by us or by another server: the next look finds it among the rows. */
 static void on_stored(void *arg, rc_t rc)
 {
-    (void)arg;
-    if (rc != RC_OK)
-        log_error("hierarchy.store", "result=%s", rc_name(rc));
+    struct unseal *u = arg;
+
+    u->again |= rc == RC_OK;
+    key_done(u, rc);
 }
 
-/* Rows that the vault made while it opened must not be lost; storing them twice does no harm. */
-static void store_new_rows(struct unseal *u, struct bytes encoded)
+static void on_made(void *arg, const struct vault_reply *reply)
 {
+    struct unseal *u = arg;
     AUTO_ARENA arena = ARENA_OF(ROWS_MEMORY);
-    struct hierarchy rows;
+    struct hierarchy made = {0};
+    rc_t rc = reply->rc;
 
-    if (!encoded.len)
-        return;
-    if (hierarchy_decode(encoded, &arena, &rows) == RC_OK)
-        db_hierarchy_store_async(u->db, &rows, on_stored, NULL);
+    if (rc == RC_OK)
+        rc = hierarchy_decode(reply->status, &arena, &made);
+    if (rc == RC_OK && (made.dk_count != 1 || made.dks[0].domain != u->keyless.domains[u->keying]))
+        rc = RC_PROTOCOL;
+    if (rc == RC_OK)
+        db_domain_key_add(u->db, &made.dks[0], on_stored, u);
     else
-        log_error("hierarchy.decode", "%s", "error=\"the vault's new rows cannot be read\"");
+        key_done(u, rc);
 }
+
+static void key_next(struct unseal *u)
+{
+    struct vault_call call = {.op = VAULT_DOMAIN_KEY};
+    rc_t rc;
+
+    if (u->keying == u->keyless.count) {
+        ended(u, RC_OK);
+        return;
+    }
+    call.domain = u->keyless.domains[u->keying];
+    if (u->has_row[u->keying]) {
+        db_domain_keyed(u->db, call.domain, on_keyed, u);
+        return;
+    }
+    rc = vault_client_call(u->vault, &call, NULL, on_made, u);
+    if (rc == RC_OK)
+        vault_client_flush(u->vault);
+    else
+        key_done(u, rc);
+}
+
+static bool has_key(const struct hierarchy *rows, uint64_t domain)
+{
+    for (size_t i = 0; i < rows->dk_count; i++)
+        if (rows->dks[i].domain == domain)
+            return true;
+    return false;
+}
+
+/* ---- rows ---- */
 
 static void on_answer(void *arg, const struct vault_reply *reply)
 {
     struct unseal *u = arg;
 
-    if (reply->rc == RC_OK && !u->again) {
-        store_new_rows(u, reply->status);
-        if (!u->open) {
-            u->count++;
-            log_info("vault.open", "after_ms=%lld",
-                     (long long)(clock_monotonic_us() - u->began_us) / 1000);
-        }
+    if (reply->rc != RC_OK) {
+        ended(u, reply->rc);
+        return;
     }
-    ended(u, reply->rc);
+    if (!u->open) {
+        u->count++;
+        log_info("vault.open", "after_ms=%lld",
+                 (long long)(clock_monotonic_us() - u->began_us) / 1000);
+    }
+    u->open = true;
+    u->step = KEYING;
+    u->keying = 0;
+    key_next(u);
 }
 
 static void bring(struct unseal *u)
@@ -107,6 +172,8 @@ static void bring(struct unseal *u)
     struct vault_call call = {.op = VAULT_UNSEAL};
     rc_t rc = hierarchy_encode(&u->rows, &encoded);
 
+    for (size_t i = 0; i < u->keyless.count; i++)
+        u->has_row[i] = has_key(&u->rows, u->keyless.domains[i]);
     arena_reset(&u->arena);
     if (rc == RC_OK) {
         call.hierarchy = buf_view(&encoded);
@@ -144,7 +211,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
                                .arena = &u->arena,
                                .done = on_rows,
                                .arg = u,
-                               .hierarchy = &u->rows};
+                               .hierarchy = &u->rows,
+                               .keyless = &u->keyless};
     u->step = LOADING;
     db_load_add(u->db, &u->load);
 }
@@ -186,10 +254,18 @@ void unseal_channel(struct unseal *u)
     u->last = RC_OK;
     u->pause_ms = 0;
     u->began_us = clock_monotonic_us();
-    if (u->step == LOADING || u->step == BRINGING)
-        u->again = true;
-    else
+    if (u->step == NO_CHANNEL || u->step == WAITING)
         wait_for(u, 0);
+    else
+        u->again = true;
+}
+
+void unseal_look(struct unseal *u)
+{
+    if (u->step == WAITING)
+        wait_for(u, 0);
+    else if (u->step != NO_CHANNEL)
+        u->again = true;
 }
 
 void unseal_database(struct unseal *u)

@@ -139,16 +139,20 @@ static void on_channel(struct worker *w, struct control_message *m)
     unseal_channel(w->unseal);
 }
 
+static void on_look(struct worker *w, struct control_message *m)
+{
+    (void)m;
+    unseal_look(w->unseal);
+}
+
 static void on_drain(struct worker *w, struct control_message *m)
 {
     drain(w, load_be32(m->body));
 }
 
 static void (*const answers[CONTROL_COUNT])(struct worker *w, struct control_message *m) = {
-    [CONTROL_CONFIG] = on_config,
-    [CONTROL_CHANNEL] = on_channel,
-    [CONTROL_TLS] = on_tls,
-    [CONTROL_DRAIN] = on_drain,
+    [CONTROL_CONFIG] = on_config, [CONTROL_CHANNEL] = on_channel, [CONTROL_TLS] = on_tls,
+    [CONTROL_LOOK] = on_look,     [CONTROL_DRAIN] = on_drain,
 };
 
 static void on_control(evutil_socket_t fd, short what, void *arg)

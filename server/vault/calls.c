@@ -360,6 +360,19 @@ rc_t do_unseal(struct ask *a)
     return answer(a, &reply);
 }
 
+/* Nothing of it is kept here: what the vault uses are the rows that it is brought, and those are
+ * stored ones. */
+rc_t do_domain_key(struct ask *a)
+{
+    enum { FIRST_EPOCH = 1 };
+    if (!a->again)
+        return service_park(a, JOB_NEW_KEY, a->call.domain, FIRST_EPOCH, BYTES_NONE);
+    struct vault_reply reply = {.rc = a->job_rc, .status = a->job_out};
+    if (a->job_rc != RC_OK)
+        reply.status = BYTES_NONE;
+    return answer(a, &reply);
+}
+
 rc_t do_status(struct ask *a)
 {
     AUTO_BUF json = BUF_EMPTY;

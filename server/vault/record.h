@@ -12,21 +12,24 @@
 enum vault_op {
     VAULT_GENERATE = 1,  /* make key material (Create) */
     VAULT_GENERATE_PAIR, /* make both halves of a key pair (Create Key Pair); slow */
-    VAULT_REGISTER,     /* take key material (Register) */
-    VAULT_GET,          /* give key material (Get); refuses what the control record forbids */
-    VAULT_TRANSITION,   /* sign a new control record; wipes nothing itself: Destroy drops the row's
-                           envelope */
-    VAULT_UNSEAL,       /* bring the key hierarchy; idempotent */
-    VAULT_STATUS,       /* state and reasons, for `holdfast status` */
-    VAULT_ADMIN,        /* a step of a ceremony (server/vault/admin.h); only in a vault started with
-                           --admin */
+    VAULT_REGISTER,      /* take key material (Register) */
+    VAULT_GET,           /* give key material (Get); refuses what the control record forbids */
+    VAULT_TRANSITION,    /* sign a new control record; wipes nothing itself: Destroy drops the row's
+                            envelope */
+    VAULT_UNSEAL,        /* bring the key hierarchy; idempotent */
+    VAULT_STATUS,        /* state and reasons, for `holdfast status` */
+    VAULT_ADMIN,      /* a step of a ceremony (server/vault/admin.h); only in a vault started with
+                         --admin */
+    VAULT_DOMAIN_KEY, /* make the first key of a new domain; it serves once its row is among those
+                         of UNSEAL */
     VAULT_OP_END,
 };
 
 /* One call of a worker. Only the fields that the operation names are read. */
 struct vault_call {
     enum vault_op op;
-    uint64_t domain;                /* all but UNSEAL, STATUS: must equal control.domain */
+    uint64_t
+        domain; /* all but UNSEAL, STATUS, ADMIN: must equal control.domain, where there is one */
     struct control control;         /* GENERATE, REGISTER: the record to sign (version 1 or more);
                                        REGISTER of keys of a pair and of certificates: algorithm and
                                        length may be 0, the vault fills in what the material says;
@@ -72,7 +75,8 @@ struct vault_reply {
     uint32_t curve;             /* REGISTER: Recommended Curve of an EC key or certificate, or 0 */
     struct vault_half half;     /* GENERATE_PAIR: the public half */
     struct bytes
-        status; /* STATUS: JSON text; UNSEAL: empty; ADMIN: the step's answer, to be read with
+        status; /* STATUS: JSON text; UNSEAL: empty; DOMAIN_KEY: the row to store, as a hierarchy of
+                   this one row (hierarchy_encode); ADMIN: the step's answer, to be read with
                    admin_answer_decode(). With any rc but RC_OK: a sentence for people, or empty */
 };
 

@@ -90,7 +90,7 @@ struct ask {
 /* RC_OK: answered or parked; otherwise the dispatcher answers with that result. */
 typedef rc_t handler_fn(struct ask *a);
 handler_fn do_generate, do_generate_pair, do_register, do_get, do_transition, do_unseal, do_status,
-    do_admin;
+    do_domain_key, do_admin;
 
 /* Parks the call until a job of this kind is done; RC_BUSY past the limits. */
 rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,

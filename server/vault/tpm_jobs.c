@@ -190,11 +190,23 @@ static void run_tick(struct tpm_work *w, const struct node_state *node)
         tpm_ready(w->tpm); /* connects early, so that unsealing finds it warm */
 }
 
+/* A domain none of whose keys is among the rows is one that they are too old to know: that passes,
+ * and is no damage. */
 static rc_t run_domain_key(struct tpm_work *w, struct job *j)
+{
+    uint32_t epoch, ep_epoch;
+    if (!is_open(w))
+        return RC_SEALED;
+    if (vault_keys_dk_active(w->keys, j->domain, &epoch, &ep_epoch) != RC_OK)
+        return RC_UNAVAILABLE;
+    return hand_key(w, j, j->domain, j->epoch);
+}
+
+static rc_t run_new_key(struct tpm_work *w, struct job *j)
 {
     if (!is_open(w))
         return RC_SEALED;
-    return hand_key(w, j, j->domain, j->epoch);
+    return vault_keys_dk_new(w->keys, j->domain, j->epoch, &j->out);
 }
 
 /* The same sentences as `holdfast status` shows, once for each change: of the state, or of what is
@@ -225,6 +237,9 @@ void tpm_work_run(struct tpm_work *w, const struct node_state *node, struct job 
         break;
     case JOB_DOMAIN_KEY:
         j->rc = run_domain_key(w, j);
+        break;
+    case JOB_NEW_KEY:
+        j->rc = run_new_key(w, j);
         break;
     case JOB_ADMIN:
         j->rc = tpm_admin_run(w->tpm, j);

@@ -16,6 +16,7 @@
 enum job_kind {
     JOB_UNSEAL,     /* `in`: rows */
     JOB_DOMAIN_KEY, /* domain, epoch (0: the active one) */
+    JOB_NEW_KEY,    /* domain, epoch; `out`: the row of the new domain key */
     JOB_TICK,       /* look after the TPM; unseal again when it is back */
     JOB_ADMIN,      /* `in`: admin_request; `out`: admin_answer, or a sentence */
 };

@@ -72,6 +72,8 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
         return RC_OK;
     case VAULT_ADMIN:
         return buf_add_bytes(out, call->body);
+    case VAULT_DOMAIN_KEY:
+        return buf_add_be64(out, call->domain);
     case VAULT_OP_END:
         break;
     }
@@ -219,6 +221,8 @@ static rc_t take_fields(struct cursor *in, struct vault_call *out)
     case VAULT_ADMIN:
         out->body = take_rest(in);
         return RC_OK;
+    case VAULT_DOMAIN_KEY:
+        return take_u64(in, &out->domain);
     case VAULT_OP_END:
         break;
     }

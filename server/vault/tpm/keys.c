@@ -260,26 +260,6 @@ rc_t vault_keys_dk_active(const struct vault_keys *k, uint64_t domain, uint32_t 
     return RC_NOT_FOUND;
 }
 
-/* Puts the new row among the own rows, so that the key is found again when it leaves the cache. */
-static rc_t keep_row(struct vault_keys *k, const struct hierarchy_dk *row)
-{
-    struct hierarchy_dk *more = arena_array(&k->arena, k->rows.dk_count + 1, sizeof *more);
-    if (!more)
-        return RC_NO_MEMORY;
-    if (k->rows.dk_count)
-        memcpy(more, k->rows.dks, k->rows.dk_count * sizeof *more);
-    struct hierarchy_dk *own = &more[k->rows.dk_count];
-    *own = *row;
-    own->pub = arena_copy(&k->arena, row->pub);
-    own->priv = arena_copy(&k->arena, row->priv);
-    own->mac = arena_copy(&k->arena, row->mac);
-    if (!own->pub.data || !own->priv.data || !own->mac.data)
-        return RC_NO_MEMORY;
-    k->rows.dks = more;
-    k->rows.dk_count++;
-    return RC_OK;
-}
-
 static rc_t make_new_dk(struct vault_keys *k, uint64_t domain, uint32_t epoch, struct buf *row_out)
 {
     AUTO_SECRET dk = NULL;
@@ -294,8 +274,7 @@ static rc_t make_new_dk(struct vault_keys *k, uint64_t domain, uint32_t epoch, s
     TRY(make_random(k->t, VAULT_KEY_BYTES, &dk));
     TRY(make_dk(k->t, k->ep.tr, k->row_mac, dk, &row, &own));
     const struct hierarchy one = {.dk_count = 1, .dks = &row};
-    TRY(hierarchy_encode(&one, row_out));
-    return keep_row(k, &row);
+    return hierarchy_encode(&one, row_out);
 }
 
 rc_t vault_keys_dk_new(struct vault_keys *k, uint64_t domain, uint32_t epoch, struct buf *row_out)

@@ -40,8 +40,8 @@ rc_t vault_keys_dk_active(const struct vault_keys *k, uint64_t domain, uint32_t 
                           uint32_t *ep_epoch);
 /*
  * Makes a new domain key under the active epoch parent and appends its row, as a hierarchy of one
- * dk row (hierarchy_encode), to row_out. It serves at once, but must not be used before the row is
- * committed. RC_NAME_TAKEN: that epoch exists.
+ * dk row (hierarchy_encode), to row_out. Nothing is kept: it serves once the row is committed and
+ * among those of the next unsealing. RC_NAME_TAKEN: that epoch exists.
  */
 rc_t vault_keys_dk_new(struct vault_keys *k, uint64_t domain, uint32_t epoch, struct buf *row_out);
 /* A key derived from the cluster secret: HKDF-SHA256, info = label and fields, each with its

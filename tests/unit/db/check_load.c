@@ -240,27 +240,40 @@ START_TEST(the_hierarchy_comes_back_as_it_was)
     ck_assert(empty);
     rc_t rc = db_hierarchy_store(a, &rows, "Admin Initialise", NULL);
     ck_assert_msg(rc == RC_OK, "%s", db_admin_error(a));
-    dks[1].mac = bytes_str("changed");
-    rc = RC_COUNT;
-    db_hierarchy_store_async(w.db, &rows, stored, &rc);
+    /* The keys of new domains: the first one that is stored stays. */
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, "postgres", "SELECT policy.domain_add('north', 'a test')"), "2");
+    struct hierarchy_dk new_row = {
+        .domain = 2, .epoch = 1, .ep_epoch = 1, .pub = bytes_str("p"), .mac = bytes_str("a")};
+    rc_t stored_rc[3] = {RC_COUNT, RC_COUNT, RC_COUNT};
     struct hierarchy out;
-    struct db_load load = {.kind = DB_LOAD_HIERARCHY, .hierarchy = &out};
+    struct db_keyless keyless;
+    struct db_load load = {.kind = DB_LOAD_HIERARCHY, .hierarchy = &out, .keyless = &keyless};
     ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
-    ck_assert_int_eq(rc, RC_OK);
+    ck_assert_uint_eq(keyless.count, 2); /* nobody said yet that the key of the first one is open */
+    ck_assert_uint_eq(keyless.domains[1], 2);
+    db_domain_key_add(w.db, &new_row, stored, &stored_rc[0]);
+    new_row.mac = bytes_str("another");
+    db_domain_key_add(w.db, &new_row, stored, &stored_rc[1]);
+    db_domain_keyed(w.db, 2, stored, &stored_rc[2]);
+    ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(stored_rc[i], RC_OK);
+    ck_assert_uint_eq(keyless.count, 1);
     ck_assert_uint_eq(out.node_count, 1);
     ck_assert_uint_eq(out.nodes[0].pcr_mask, UINT32_MAX);
     ck_assert(bytes_equal(out.nodes[0].ak_pub, node.ak_pub));
     ck_assert_uint_eq(out.nodes[0].ek_cert.len, 0);
-    ck_assert_uint_eq(out.dk_count, 2);
-    ck_assert(bytes_is(out.dks[1].mac, "changed"));
+    ck_assert_uint_eq(out.dk_count, 3);
+    ck_assert(bytes_is(out.dks[2].mac, "a"));
     struct hierarchy again;
     ck_assert_int_eq(db_hierarchy_load(a, &arena, &again), RC_OK);
     ck_assert_uint_eq(again.cr_count, 1);
     ck_assert(bytes_is(again.crs[0].pub, "pub"));
     db_admin_close(&a);
     ck_assert_str_eq(pg_value(&pg, w.database, "postgres",
-                              "SELECT count(*) FROM audit.event WHERE operation LIKE "
-                              "'Admin%Hierarchy' OR operation = 'Admin Initialise'"),
+                              "SELECT count(*) FROM audit.event WHERE operation IN"
+                              " ('Admin Make Domain Key', 'Admin Initialise')"),
                      "2");
     ck_assert_str_eq(verify_text(w.database), "verified");
     worker_close(&w);

@@ -17,7 +17,7 @@ TESTS += tests/unit/check_vault_service
 tests_unit_check_vault_service_SOURCES = \
 	tests/unit/vault_service/check_vault_service.c \
 	tests/unit/vault_service/fixture.c tests/unit/vault_service/fixture.h \
-	tests/unit/vault_service/test_pairs.c tests/unit/vault/asym_keys.h
+	tests/unit/vault_service/test_domains.c tests/unit/vault_service/test_pairs.c tests/unit/vault/asym_keys.h
 tests_unit_check_vault_service_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_vault_service_LDADD = server/vault/libvault.a server/vault/libvaultclient.a \
 	server/process/libprocess.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a \

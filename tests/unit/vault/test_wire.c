@@ -37,8 +37,9 @@ static struct vault_call sample_call(enum vault_op op)
     return c;
 }
 
-static const enum vault_op ops[] = {VAULT_GENERATE,   VAULT_GENERATE_PAIR, VAULT_REGISTER, VAULT_GET,
-                                    VAULT_TRANSITION, VAULT_UNSEAL,        VAULT_STATUS,   VAULT_ADMIN};
+static const enum vault_op ops[] = {VAULT_GENERATE, VAULT_GENERATE_PAIR, VAULT_REGISTER,
+                                    VAULT_GET,      VAULT_TRANSITION,    VAULT_UNSEAL,
+                                    VAULT_STATUS,   VAULT_ADMIN,         VAULT_DOMAIN_KEY};
 
 /* Takes the one frame of a writer apart again. */
 static struct frame frame_of(const struct frame_writer *w)
@@ -170,6 +171,9 @@ static const struct {
     {VAULT_ADMIN, 10, FROM_SUPERVISOR, false},
     {VAULT_ADMIN, 10, FROM_ADMIN, true},
     {VAULT_UNSEAL, 10, FROM_SUPERVISOR, false},
+    {VAULT_DOMAIN_KEY, WIRE_DOMAIN_KEY_BYTES, FROM_WORKER, true},
+    {VAULT_DOMAIN_KEY, WIRE_DOMAIN_KEY_BYTES + 1, FROM_WORKER, false},
+    {VAULT_DOMAIN_KEY, WIRE_DOMAIN_KEY_BYTES, FROM_SUPERVISOR, false},
     {VAULT_OP_END, 0, FROM_WORKER, false},
     {VAULT_GENERATE_PAIR, WIRE_GENERATE_PAIR_BYTES, FROM_WORKER, true},
     {VAULT_GENERATE_PAIR, WIRE_GENERATE_PAIR_BYTES + 1, FROM_WORKER, false},
@@ -286,7 +290,7 @@ START_TEST(too_large_a_call_is_not_sent)
     struct frame_writer w = {BUF_EMPTY, 0};
     call.material = bytes_of(big, sizeof big);
     ck_assert_int_eq(vault_call_write(&w, 1, &call), RC_TOO_LARGE);
-    call.op = (enum vault_op)9;
+    call.op = VAULT_OP_END;
     ck_assert_int_eq(vault_call_write(&w, 1, &call), RC_INVALID_FIELD);
     ck_assert_uint_eq(w.out.len, 0);
     frame_writer_free(&w);

@@ -635,6 +635,7 @@ int main(void)
     tcase_add_loop_test(t, the_program_serves_in_its_sandbox, 0, 2);
     suite_add_tcase(s, t);
     suite_add_tcase(s, pair_tests());
+    suite_add_tcase(s, domain_tests());
 #if !defined HF_SANITIZERS && !defined HF_COVERAGE
     TCase *box = tcase_create("sandbox");
     tcase_add_test(box, it_can_open_nothing);

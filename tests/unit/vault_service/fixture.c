@@ -291,13 +291,13 @@ struct vault_reply generate(struct control *c)
 {
     if (c->version == 0)
         *c = new_record();
-    return ask(&(struct vault_call){.op = VAULT_GENERATE, .domain = 1, .control = *c});
+    return ask(&(struct vault_call){.op = VAULT_GENERATE, .domain = c->domain, .control = *c});
 }
 
 struct vault_reply get(const struct control *c, const struct vault_reply *made)
 {
     struct vault_call call = {
-        .op = VAULT_GET, .domain = 1, .control = *c, .material = made->envelope};
+        .op = VAULT_GET, .domain = c->domain, .control = *c, .material = made->envelope};
     memcpy(call.mac, made->mac, sizeof call.mac);
     return ask(&call);
 }

@@ -60,6 +60,7 @@ void wait_state(const char *state);
 int scan_memory(pid_t pid, const uint8_t *what, size_t len);
 #endif
 
-TCase *pair_tests(void); /* test_pairs.c */
+TCase *pair_tests(void);   /* test_pairs.c */
+TCase *domain_tests(void); /* test_domains.c */
 
 #endif
