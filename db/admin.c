@@ -34,11 +34,14 @@ static rc_t failed(struct db_admin *a, const PGresult *r)
         {"P0002", RC_NOT_FOUND},  /* no_data_found */
         {"02000", RC_NOT_FOUND},   {"42501", RC_DENIED},
         {"55000", RC_WRONG_STATE}, /* object_not_in_prerequisite_state */
+        {"53400", RC_TOO_MANY},    /* configuration_limit_exceeded */
         {"22", RC_INVALID_FIELD},  {"23", RC_INVALID_FIELD},
     };
     if (!state || PQstatus(a->pg) != CONNECTION_OK)
         return admin_fail(a, RC_UNAVAILABLE, "%s", PQerrorMessage(a->pg));
     admin_fail(a, RC_OK, "%s (SQLSTATE %s)", text ? text : "error", state);
+    const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
+    snprintf(a->hint, sizeof a->hint, "%s", hint ? hint : "");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strncmp(state, known[i].state, strlen(known[i].state)) == 0)
             return known[i].rc;
@@ -48,6 +51,7 @@ static rc_t failed(struct db_admin *a, const PGresult *r)
 static rc_t finish(struct db_admin *a, PGresult *r, PGresult **out)
 {
     ExecStatusType status = PQresultStatus(r);
+    a->hint[0] = '\0';
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
         rc_t rc = failed(a, r);
         PQclear(r);
@@ -133,6 +137,11 @@ const char *db_admin_error(const struct db_admin *a)
     return a ? a->error : "out of memory";
 }
 
+const char *db_admin_hint(const struct db_admin *a)
+{
+    return a && a->hint[0] ? a->hint : NULL;
+}
+
 void db_admin_set_operator(struct db_admin *a, const char *who)
 {
     const char *values[] = {who ? who : ""};
@@ -188,8 +197,8 @@ static rc_t run_text(struct db_admin *a, const char *sql, int count, const char 
     return rc;
 }
 
-rc_t db_client_add(struct db_admin *a, const char *name, const struct db_certificate *cert,
-                   struct uid *id_out)
+rc_t db_client_add(struct db_admin *a, const char *name, const char *domain, const char *reason,
+                   const struct db_certificate *cert, struct uid *id_out)
 {
     char from[24], until[24];
     const char *values[] = {name,
@@ -199,12 +208,14 @@ rc_t db_client_add(struct db_admin *a, const char *name, const struct db_certifi
                             cert->serial,
                             cert->fingerprint,
                             seconds(cert->not_before, from),
-                            seconds(cert->not_after, until)};
+                            seconds(cert->not_after, until),
+                            domain ? domain : "default",
+                            reason ? reason : "enrolment"};
     PGresult *r = NULL;
     TRY(admin_text(a,
                    "SELECT policy.client_add($1, $2, $3, $4, $5, $6,"
-                   " to_timestamp($7::float8), to_timestamp($8::float8))",
-                   8, values, &r));
+                   " to_timestamp($7::float8), to_timestamp($8::float8), $9, $10)",
+                   10, values, &r));
     rc_t rc = uid_parse(bytes_str(PQgetvalue(r, 0, 0)), id_out);
     PQclear(r);
     return rc;
@@ -246,17 +257,26 @@ static int64_t number(const PGresult *r, int row, int col, int64_t if_null)
     return PQgetisnull(r, row, col) ? if_null : strtoll(PQgetvalue(r, row, col), NULL, 10);
 }
 
+static const char *text_or_null(const PGresult *r, int row, int col)
+{
+    return PQgetisnull(r, row, col) ? NULL : PQgetvalue(r, row, col);
+}
+
 #define SECONDS(column) "floor(extract(epoch FROM " column "))::bigint"
 
 rc_t db_client_list(struct db_admin *a, db_client_fn *each, void *arg)
 {
     PGresult *r = NULL;
-    TRY(admin_text(a,
-                   "SELECT id, name, enabled, standing, " SECONDS(
-                       "created_at") ","
-                                     " coalesce(identities, ''), certificates, " SECONDS(
-                                         "not_after") " FROM policy.clients ORDER BY name",
-                   0, NULL, &r));
+    TRY(admin_text(
+        a,
+        "SELECT id, name, enabled, standing, " SECONDS(
+            "created_at") ","
+                          " coalesce(identities, ''), certificates, " SECONDS(
+                              "not_after") ","
+                                           " domain, groups, roles, second_factor, legacy_tls,"
+                                           " array_to_string(quirks, ',')"
+                                           " FROM policy.clients ORDER BY name",
+        0, NULL, &r));
     rc_t rc = RC_OK;
     for (int i = 0; i < PQntuples(r) && rc == RC_OK; i++) {
         struct db_client c = {.name = PQgetvalue(r, i, 1),
@@ -265,7 +285,13 @@ rc_t db_client_list(struct db_admin *a, db_client_fn *each, void *arg)
                               .created = number(r, i, 4, NO_DATE),
                               .identities = PQgetvalue(r, i, 5),
                               .certificates = (unsigned)number(r, i, 6, 0),
-                              .not_after = number(r, i, 7, NO_DATE)};
+                              .not_after = number(r, i, 7, NO_DATE),
+                              .domain = PQgetvalue(r, i, 8),
+                              .groups = text_or_null(r, i, 9),
+                              .roles = text_or_null(r, i, 10),
+                              .second_factor = *PQgetvalue(r, i, 11) == 't',
+                              .legacy_tls = *PQgetvalue(r, i, 12) == 't',
+                              .quirks = PQgetvalue(r, i, 13)};
         rc = uid_parse(bytes_str(PQgetvalue(r, i, 0)), &c.id);
         if (rc == RC_OK && !each(arg, &c))
             break;
@@ -326,11 +352,6 @@ rc_t db_audit_verify(struct db_admin *a, db_verify_fn *each, void *arg)
     }
     PQclear(r);
     return wrong ? admin_fail(a, RC_INTEGRITY, "the audit trail was altered") : RC_OK;
-}
-
-static const char *text_or_null(const PGresult *r, int row, int col)
-{
-    return PQgetisnull(r, row, col) ? NULL : PQgetvalue(r, row, col);
 }
 
 /*

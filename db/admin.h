@@ -25,6 +25,8 @@ rc_t db_admin_open(const char *conninfo, const char *role, struct db_admin **out
 void db_admin_close(struct db_admin **admin);
 /* What the last call had to say: one line, no secrets. Lives until the next call. */
 const char *db_admin_error(const struct db_admin *admin);
+/* What to do about that, where the database says so; else NULL. Lives as long. */
+const char *db_admin_hint(const struct db_admin *admin);
 /* Who does it, for audit rows: "root@host"; default "holdfast". Copied. */
 void db_admin_set_operator(struct db_admin *admin, const char *who);
 
@@ -71,11 +73,12 @@ struct db_certificate {
 };
 
 /*
- * Adds a client with its first credential and certificate. RC_NAME_TAKEN when the name or the
- * credential is in use.
+ * Adds a client with its first credential and certificate to a domain (NULL: "default"); reason,
+ * for the audit, may be NULL. RC_NAME_TAKEN when the name or the credential is in use, RC_NOT_FOUND
+ * where there is no such domain, RC_TOO_MANY where it has as many clients as it may.
  */
-rc_t db_client_add(struct db_admin *admin, const char *name, const struct db_certificate *cert,
-                   struct uid *id_out);
+rc_t db_client_add(struct db_admin *admin, const char *name, const char *domain, const char *reason,
+                   const struct db_certificate *cert, struct uid *id_out);
 /* A further certificate (renewal) of a client; adds the credential when it is new. RC_NOT_FOUND;
  * RC_WRONG_STATE while the client is disabled. */
 rc_t db_certificate_add(struct db_admin *admin, const char *client,
@@ -98,6 +101,10 @@ struct db_client {
     const char *identities; /* "uri urn:holdfast:client:first, ..." */
     unsigned certificates;  /* that are neither revoked nor expired */
     int64_t not_after;      /* of the one that lasts longest, NO_DATE if none */
+    const char *domain;
+    const char *groups, *roles; /* "a, b"; NULL: none */
+    bool second_factor, legacy_tls;
+    const char *quirks; /* "a,b"; empty: none */
 };
 /* Strings live during the callback. Returning false stops. */
 typedef bool db_client_fn(void *arg, const struct db_client *client);
@@ -112,6 +119,19 @@ typedef bool db_certificate_fn(void *arg, const struct db_certificate_row *row);
 /* All certificates of a client, or of all when client is NULL (for the CRL: those revoked). */
 rc_t db_certificate_list(struct db_admin *admin, const char *client, db_certificate_fn *each,
                          void *arg);
+
+/*
+ * Calls a function of the SQL API: policy.FUNCTION(values), each a text in the form of its
+ * argument's type, NULL for SQL's. What it returns is dropped. RC_NOT_FOUND, RC_NAME_TAKEN,
+ * RC_WRONG_STATE, RC_INVALID_FIELD, RC_TOO_MANY: it refused; RC_DENIED: the role may not call it;
+ * RC_UNAVAILABLE.
+ */
+rc_t db_policy_call(struct db_admin *admin, const char *function, size_t count,
+                    const char *const *values);
+/* One row of a view as a JSON object, by the names of its columns. Returning false stops. */
+typedef bool db_json_fn(void *arg, const char *json);
+/* The rows of policy.WHAT, for instance "groups v ORDER BY domain, name": v is the view's name. */
+rc_t db_policy_rows(struct db_admin *admin, const char *what, db_json_fn *each, void *arg);
 
 /* ---- audit (role holdfast_auditor) ---------------------------------------------------------- */
 

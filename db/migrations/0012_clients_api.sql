@@ -223,6 +223,20 @@ END
 $$;
 COMMENT ON FUNCTION policy.client_enable IS 'Lets a client work, or not; holds from its next request on';
 
+DROP FUNCTION policy.client_revoke(text);
+CREATE FUNCTION policy.client_revoke(p_client text, p_reason text DEFAULT 'none given')
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target uuid := policy.client_lock(p_client);
+BEGIN
+    PERFORM policy.check_reason(p_reason);
+    UPDATE policy.certificate SET revoked_at = now() WHERE client = target AND revoked_at IS NULL;
+    UPDATE policy.client SET enabled = false, standing = standing + 1 WHERE id = target;
+    PERFORM audit.note('Admin Revoke Client', format('client=%s reason=%s', p_client, p_reason));
+END
+$$;
+COMMENT ON FUNCTION policy.client_revoke IS 'Disables a client and revokes all its certificates; holds from its next request on';
+
 CREATE FUNCTION policy.client_set(p_client text, p_second_factor boolean, p_legacy_tls boolean, p_quirks text[], p_reason text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -537,7 +551,7 @@ COMMENT ON FUNCTION kmip.domain_keyed IS 'Notes that a vault has opened the stor
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA policy FROM PUBLIC;
 REVOKE ALL ON FUNCTION kmip.add_domain_key, kmip.domain_keyed FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION policy.domain_add, policy.domain_limits, policy.domain_enable,
-    policy.client_add, policy.client_enable, policy.client_set,
+    policy.client_add, policy.client_enable, policy.client_revoke, policy.client_set,
     policy.group_add, policy.group_remove, policy.group_share, policy.group_join, policy.group_leave,
     policy.role_add, policy.role_remove, policy.role_give, policy.role_take TO holdfast_policy;
 GRANT SELECT ON policy.domains, policy.groups, policy.roles TO holdfast_policy;

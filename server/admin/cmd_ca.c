@@ -257,7 +257,7 @@ static rc_t store_client(struct cli *cli, struct db_admin *db, const char *name,
     };
     if (cli_given(cli, OPT_RENEW))
         return db_certificate_add(db, name, &row);
-    return db_client_add(db, name, &row, id);
+    return db_client_add(db, name, cli->option[OPT_DOMAIN], cli->option[OPT_WHY], &row, id);
 }
 
 static enum cli_exit finish_client(struct cli *cli, struct ca *ca, struct db_admin *db, const char *name,
@@ -278,12 +278,12 @@ static enum cli_exit finish_client(struct cli *cli, struct ca *ca, struct db_adm
     if (rc == RC_NAME_TAKEN)
         return cli_fail(cli, CLI_REFUSED, "--renew issues a further certificate to a client that is there.",
                         "there is a client %s already", name);
-    if (rc == RC_NOT_FOUND)
+    if (rc == RC_NOT_FOUND && cli_given(cli, OPT_RENEW))
         return cli_fail(cli, CLI_REFUSED, "Leave --renew away to enrol it.", "there is no client %s", name);
     if (rc == RC_WRONG_STATE)
-        return cli_fail(cli, CLI_REFUSED, "To let it in again first, in psql as holdfast_policy: "
-                        "SELECT policy.client_enable('NAME', true)",
-                        "the client %s is revoked, and another certificate would not let it in", name);
+        return cli_fail(
+            cli, CLI_REFUSED, "'holdfast client enable NAME --reason TEXT' lets it in again.",
+            "the client %s is revoked, and another certificate would not let it in", name);
     if (rc != RC_OK)
         return admin_db_fail(cli, db, rc, "the client was not enrolled");
     char until[16];
@@ -314,6 +314,9 @@ enum cli_exit cmd_client_add(struct cli *cli)
         return cli_fail(cli, CLI_USAGE, NULL,
                         "'%s' is no client name: 1 to %d of A-Z a-z 0-9 . _ -, a letter or digit first", name,
                         CA_CLIENT_NAME_BYTES);
+    if (cli_given(cli, OPT_RENEW) && cli_given(cli, OPT_DOMAIN))
+        return cli_fail(cli, CLI_USAGE, NULL,
+                        "a client stays in its domain: --renew and --domain do not go together");
     if (!cli_given(cli, OPT_CSR) && !cli_given(cli, OPT_DIRECTORY))
         return cli_fail(cli, CLI_USAGE, NULL,
                         "say where the key is: --out DIR makes one there, --csr FILE signs the client's request");
@@ -360,13 +363,19 @@ static bool print_client(void *arg, const struct db_client *c)
     uid_print(&c->id, id);
     cli_date(c->not_after, until);
     if (p->rows)
-        json_array_append_new(p->rows, json_pack("{s:s, s:s, s:b, s:s?, s:i, s:s}", "client", c->name, "id", id,
-                                                 "enabled", c->enabled, "identities", c->identities, "certificates",
-                                                 (int)c->certificates, "not_after", until));
+        json_array_append_new(
+            p->rows,
+            json_pack("{s:s, s:s, s:s, s:b, s:s?, s:i, s:s, s:s?, s:s?, s:b, s:b, s:s}", "client",
+                      c->name, "id", id, "domain", c->domain, "enabled", c->enabled, "identities",
+                      c->identities, "certificates", (int)c->certificates, "not_after", until,
+                      "groups", c->groups, "roles", c->roles, "second_factor", c->second_factor,
+                      "legacy_tls", c->legacy_tls, "quirks", c->quirks));
     else
-        fprintf(p->cli->out, "%-20s %-8s %u certificate%s valid until %s  %s\n", c->name,
-                c->enabled ? "enabled" : "revoked", c->certificates, c->certificates == 1 ? ", " : "s,", until,
-                c->identities ? c->identities : "");
+        fprintf(p->cli->out, "%-20s %-8s %u certificate%s valid until %s  %s  domain %s%s%s%s%s\n",
+                c->name, c->enabled ? "enabled" : "revoked", c->certificates,
+                c->certificates == 1 ? ", " : "s,", until, c->identities ? c->identities : "",
+                c->domain, c->groups ? "  groups " : "", c->groups ? c->groups : "",
+                c->roles ? "  roles " : "", c->roles ? c->roles : "");
     return true;
 }
 
@@ -447,7 +456,8 @@ enum cli_exit cmd_client_revoke(struct cli *cli)
         code = admin_db_open(cli, &place.config, DB_ROLE_POLICY, &db);
     if (code != CLI_DONE)
         return code;
-    rc_t rc = db_client_revoke(db, name, NULL);
+    const char *values[] = {name, cli_value(cli, OPT_WHY, "none given")};
+    rc_t rc = db_policy_call(db, "client_revoke", 2, values);
     if (rc == RC_NOT_FOUND)
         return cli_fail(cli, CLI_REFUSED, "'holdfast client list' shows them.", "there is no client %s", name);
     if (rc != RC_OK)

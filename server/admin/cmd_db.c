@@ -46,8 +46,8 @@ enum cli_exit admin_db_open(struct cli *cli, const struct config *config, const 
 enum cli_exit admin_db_fail(struct cli *cli, struct db_admin *db, rc_t rc, const char *what)
 {
     const char *detail = db_admin_error(db);
-    return cli_fail(cli, rc == RC_UNAVAILABLE ? CLI_CONNECT : cli_exit_of(rc), NULL, "%s: %s", what,
-                    detail && *detail ? detail : rc_text(rc));
+    return cli_fail(cli, rc == RC_UNAVAILABLE ? CLI_CONNECT : cli_exit_of(rc), db_admin_hint(db),
+                    "%s: %s", what, detail && *detail ? detail : rc_text(rc));
 }
 
 static void show_progress(void *arg, const char *text)

@@ -9,8 +9,11 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cli.c server/admin/cli.h \
 	server/admin/cmd_attribute.c \
 	server/admin/cmd_ca.c \
+	server/admin/cmd_client.c \
 	server/admin/cmd_config.c \
 	server/admin/cmd_db.c \
+	server/admin/cmd_domain.c \
+	server/admin/cmd_group.c \
 	server/admin/cmd_init.c \
 	server/admin/cmd_key.c server/admin/cmd_key.h \
 	server/admin/cmd_pair.c \
@@ -22,4 +25,5 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/kmip_call.c server/admin/kmip_call.h \
 	server/admin/kmip_tls.c server/admin/kmip_tls.h \
 	server/admin/options.def \
+	server/admin/policy_call.c server/admin/policy_call.h \
 	server/admin/vault_admin.c server/admin/vault_admin.h

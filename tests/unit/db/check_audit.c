@@ -484,9 +484,10 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
     int sum = 0;
     ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, db, "postgres"), DB_ROLE_POLICY, &a), RC_OK);
     db_admin_set_operator(a, "root@test");
-    ck_assert_int_eq(db_client_add(a, "a", &cert, &id), RC_OK);
-    ck_assert_int_eq(db_client_add(a, "a", &cert, &id), RC_NAME_TAKEN);
-    ck_assert_int_eq(db_client_add(a, "b", &cert, &id), RC_NAME_TAKEN); /* the identity is a's */
+    ck_assert_int_eq(db_client_add(a, "a", NULL, NULL, &cert, &id), RC_OK);
+    ck_assert_int_eq(db_client_add(a, "a", NULL, NULL, &cert, &id), RC_NAME_TAKEN);
+    ck_assert_int_eq(db_client_add(a, "b", NULL, NULL, &cert, &id),
+                     RC_NAME_TAKEN); /* the identity is a's */
     cert.fingerprint = "f2";
     cert.serial = "0b";
     ck_assert_int_eq(db_certificate_add(a, "a", &cert), RC_OK);

@@ -63,7 +63,7 @@ static void add_client(struct worker *w)
                                         .fingerprint = "aa",
                                         .not_before = 0,
                                         .not_after = INT64_C(4102444800)};
-    rc_t rc = db_client_add(a, "first", &cert, &w->client);
+    rc_t rc = db_client_add(a, "first", NULL, NULL, &cert, &w->client);
     ck_assert_msg(rc == RC_OK, "%s", db_admin_error(a));
     w->standing = 1;
     db_admin_close(&a);

@@ -67,7 +67,7 @@ struct session *new_session(const char *name)
                                         .not_after = 4000000000};
     struct db_admin *admin = admin_as("holdfast_policy");
     struct uid id;
-    rc_t rc = db_client_add(admin, unique, &cert, &id);
+    rc_t rc = db_client_add(admin, unique, NULL, NULL, &cert, &id);
     ck_assert_msg(rc == RC_OK, "%s", db_admin_error(admin));
     db_admin_close(&admin);
     struct session *s = session_new("CN=Test CA", serial, fingerprint, "192.0.2.7:4711");
