@@ -25,6 +25,7 @@ MODULES = [
     "test_final",
     "test_reload",
     "test_revocation",
+    "test_tenants",
     "test_hostile",
     "test_limits",
     "test_crowd",

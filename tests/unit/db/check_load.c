@@ -205,6 +205,10 @@ START_TEST(an_identity_is_found_by_issuer_and_name)
     ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
     ck_assert(id->found && id->revoked);
     ck_assert_int_eq(id->standing, 2);
+    pg_value(&pg, w.database, DB_ROLE_POLICY, "SELECT policy.domain_enable('default', false, 'x')");
+    ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
+    ck_assert(id->found && !id->enabled); /* its domain is out, and so is the client */
+    ck_assert_int_eq(id->standing, 3);
     worker_close(&w);
 }
 END_TEST
