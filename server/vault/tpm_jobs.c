@@ -90,6 +90,7 @@ static rc_t hand_keys(struct tpm_work *w, struct job *j)
         return RC_OK;
     TRY(secret_from(vault_keys_control_mac(w->keys), &j->control_key));
     w->damaged[0] = '\0';
+    unsigned more = 0;
     for (size_t i = 0; i < w->hierarchy.dk_count; i++) {
         const struct hierarchy_dk *row = &w->hierarchy.dks[i];
         if (row->state != HIERARCHY_ACTIVE)
@@ -100,9 +101,16 @@ static rc_t hand_keys(struct tpm_work *w, struct job *j)
         /* One damaged row does not stop the other domains; the status tells it until it is mended. */
         log_error("vault.domain_key", "domain=%llu epoch=%u result=%s",
                   (unsigned long long)row->domain, row->epoch, rc_name(rc));
-        snprintf(w->damaged, sizeof w->damaged, "the key of domain %llu, epoch %u, does not open: %s",
-                 (unsigned long long)row->domain, row->epoch, rc_text(rc));
+        if (w->damaged[0])
+            more++;
+        else
+            snprintf(w->damaged, sizeof w->damaged,
+                     "the key of domain %llu, epoch %u, does not open: %s",
+                     (unsigned long long)row->domain, row->epoch, rc_text(rc));
     }
+    size_t said = strlen(w->damaged);
+    if (more)
+        snprintf(w->damaged + said, sizeof w->damaged - said, "; and %u more", more);
     w->handed = true;
     return RC_OK;
 }

@@ -56,7 +56,7 @@ def run(state):
     nothing(state, "a revoked client gets nothing", **files)
     renew = ("client", "add", "revoked-1", "--renew", "--out", os.path.join(state.top, "revoked-again"))
     answer = state.holdfast(*renew)
-    tap.ok(answer.returncode == 1 and b"client_enable" in answer.stderr and not os.listdir(renew[-1]),
+    tap.ok(answer.returncode == 1 and b"client enable" in answer.stderr and not os.listdir(renew[-1]),
            "a revoked client gets no further certificate, and it is told what lets it in again", answer.stderr)
     state.psql("SELECT policy.client_enable('revoked-1', true)", role="holdfast_policy")
     nothing(state, "let in again, its old certificate still gets nothing", **files)
