@@ -10,7 +10,7 @@
 struct db_admin {
     PGconn *pg;
     char error[512];
-    char hint[256]; /* what to do about it, where the database says so; else empty */
+    char hint[512]; /* what to do about it, where the database says so; else empty */
 };
 
 /* Statements without parameters and results; several are fine. Errors go to a->error. */

@@ -2,7 +2,8 @@
 # Knows proto, server/base and the plain structures of server/vault/hierarchy.h. Never a plain key.
 noinst_LIBRARIES += db/libdb.a
 db_libdb_a_SOURCES = \
-	db/admin.c db/admin.h db/admin_impl.h db/admin_policy.c \
+	db/admin.c db/admin.h db/admin_impl.h \
+	db/admin_policy.c db/admin_policy.h \
 	db/audit_chain.c db/audit_chain.h \
 	db/commit.c db/unit.h \
 	db/conn.c db/conn.h db/conn_check.c db/conn_impl.h \
@@ -28,7 +29,7 @@ db_migrations = \
 	$(srcdir)/db/migrations/0009_algorithms.sql \
 	$(srcdir)/db/migrations/0010_pending.sql \
 	$(srcdir)/db/migrations/0011_policy_model.sql \
-	$(srcdir)/db/migrations/0012_clients_api.sql
+	$(srcdir)/db/migrations/0012_clients_api.sql \
 	$(srcdir)/db/migrations/0013_rules_api.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 

@@ -11,6 +11,9 @@
 #define LOCAL_JSON (LOCAL | O(JSON))
 #define KMIP                                                                                                   \
     (O(HELP) | O(JSON) | O(HOST) | O(PORT) | O(CERT) | O(KEY) | O(CA) | O(PROTOCOL) | O(TIMEOUT))
+#define RULE                                                                                                   \
+    (O(DATABASE) | O(WHY) | O(RULE_DOMAIN) | O(RULE_POLICY) | O(RULE_OWNER) | O(RULE_OBJECT) |         \
+     O(RULE_TYPE) | O(RULE_GROUP) | O(RULE_NAME) | O(RULE_ATTRIBUTE) | O(RULE_FROM) | O(RULE_UNTIL))
 
 _Static_assert(OPT_COUNT <= 128, "an option set has 128 bits");
 
@@ -236,6 +239,72 @@ const struct command commands[] = {
       "take a role from a client or a group",
       "A client keeps a role that it also has by a group.",
       cmd_role_take },
+    { "policy allow", "SUBJECT PERMISSIONS", 2, 2, LOCAL_JSON | RULE,
+      "add a rule that permits something",
+      "SUBJECT is everyone, 'client NAME', 'group NAME' or 'role NAME'. PERMISSIONS are names that 'holdfast policy\n"
+      "permissions' shows, @CLASS for all of a class, * for all, with commas between. All selectors must match. Of the\n"
+      "rules that match, deny wins over approval and approval over allow; what none permits is refused.\n"
+      "holdfast policy allow 'role backup' get,locate --name 'vol-*' --reason 'restores read keys'",
+      cmd_policy_allow },
+    { "policy deny", "SUBJECT PERMISSIONS", 2, 2, LOCAL_JSON | RULE,
+      "add a rule that forbids something",
+      "Whatever else permits it. SUBJECT and PERMISSIONS as in 'holdfast policy allow'.\n"
+      "holdfast policy deny everyone destroy --until 2030-01-01 --reason 'freeze until the audit is over'",
+      cmd_policy_deny },
+    { "policy require-approval", "SUBJECT PERMISSIONS", 2, 2, LOCAL_JSON | RULE | O(APPROVALS),
+      "add a rule that lets something wait for approval",
+      "It is done only when so many administrators have approved it. SUBJECT and PERMISSIONS as in 'holdfast policy\n"
+      "allow'. The rule also permits what was approved: select with --owner whose objects that may be.\n"
+      "holdfast policy require-approval everyone destroy,revoke --owner group --approvals 2 --reason 'four eyes'",
+      cmd_policy_require_approval },
+    { "policy remove", "NUMBER", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY),
+      "remove a rule",
+      "",
+      cmd_policy_remove },
+    { "policy list", "", 0, 0, LOCAL_JSON | O(DATABASE) | O(RULE_DOMAIN),
+      "list the rules",
+      "Number, domain, effect, subject and permissions of each, below them its selectors and why it was made.",
+      cmd_policy_list },
+    { "policy explain", "CLIENT OPERATION [ID]", 2, 3, LOCAL_JSON | O(DATABASE),
+      "say what the rules decide, and why",
+      "Shows each rule that is for the client and names the operation, whether it matches the object, and which one\n"
+      "decides. OPERATION is a permission or a KMIP operation. Without an object it says as much as can be told.\n"
+      "The question is audited.",
+      cmd_policy_explain },
+    { "policy permissions", "", 0, 0, LOCAL_JSON | O(DATABASE),
+      "list what can be permitted",
+      "Each permission and its class, and the rules that name it.",
+      cmd_policy_permissions },
+    { "policy bound-add", "SUBJECT", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY) | O(RULE_DOMAIN) | O(RULE_TYPE) |
+      O(BOUND_ALGORITHM) | O(ALGORITHMS) | O(LEAST_LENGTH) | O(MOST_LENGTH) | O(PERMITTED) | O(REQUIRED) | O(PROTECTIONS) |
+      O(MANDATORY) | O(MOST_LIFE) | O(RULE_NAME) | O(DESTROY_AFTER) | O(MOST_OBJECTS) | O(MOST_REQUESTS),
+      "add a constraint",
+      "Bounds what SUBJECT, as in 'holdfast policy allow', may make, change, destroy and ask. --type and --algorithm say\n"
+      "for which objects; all other options are bounds. Of all constraints that match every one must hold.\n"
+      "holdfast policy bound-add everyone --type SymmetricKey --algorithms AES --least-length 256 --reason 'house rule 7'",
+      cmd_policy_bound_add },
+    { "policy bound-remove", "NUMBER", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY),
+      "remove a constraint",
+      "",
+      cmd_policy_bound_remove },
+    { "policy bounds", "", 0, 0, LOCAL_JSON | O(DATABASE) | O(RULE_DOMAIN),
+      "list the constraints",
+      "",
+      cmd_policy_bounds },
+    { "policy default-set", "TYPE ATTRIBUTES", 2, 2, LOCAL_JSON | O(DATABASE) | O(WHY) | O(RULE_DOMAIN),
+      "set the defaults of an object type",
+      "New objects of the type get these attributes where their maker gives none. ATTRIBUTES are a JSON object, as\n"
+      "'holdfast key attributes --json' prints them; they stand instead of all earlier defaults of the type.\n"
+      "holdfast policy default-set SymmetricKey '{\"CryptographicLength\": 256}' --reason 'house rule 8'",
+      cmd_policy_default_set },
+    { "policy default-remove", "TYPE", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY) | O(RULE_DOMAIN),
+      "remove the defaults of an object type",
+      "",
+      cmd_policy_default_remove },
+    { "policy defaults", "", 0, 0, LOCAL_JSON | O(DATABASE) | O(RULE_DOMAIN),
+      "list the defaults",
+      "",
+      cmd_policy_defaults },
     { "audit verify", "", 0, 0, LOCAL_JSON | O(DATABASE),
       "check the chain of all audit rows",
       "Names each row that was changed, removed or reordered. Exit code 6 if there is one. A superuser of PostgreSQL,\n"

@@ -17,6 +17,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_init.c \
 	server/admin/cmd_key.c server/admin/cmd_key.h \
 	server/admin/cmd_pair.c \
+	server/admin/cmd_policy.c \
 	server/admin/cmd_status.c \
 	server/admin/commands.c \
 	server/admin/exit.def \
