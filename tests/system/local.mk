@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/system/hostile_operations.py \
 	tests/system/hostile_tls.py \
 	tests/system/hostile_wire.py \
+	tests/system/policy_domain.py \
 	tests/system/support.py \
 	tests/system/tpm.py \
 	tests/system/workload.py \
@@ -22,6 +23,8 @@ EXTRA_DIST += \
 	tests/system/test_offline.py \
 	tests/system/test_outage.py \
 	tests/system/test_pairs.py \
+	tests/system/test_policy_api.py \
+	tests/system/test_policy_explain.py \
 	tests/system/test_processes.py \
 	tests/system/test_operations.py \
 	tests/system/test_quickstart.py \

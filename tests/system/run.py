@@ -22,6 +22,8 @@ MODULES = [
     "test_replays",
     "test_rules",
     "test_audit",
+    "test_policy_api",
+    "test_policy_explain",
     "test_final",
     "test_reload",
     "test_revocation",
