@@ -284,21 +284,21 @@ static void print_value(FILE *out, const json_t *value)
     }
 }
 
-/* What is not set is left out. */
+/* The head in one line, then what is set of the others; why and by whom it was made begins a line of its own. */
 static void print_row(const struct listing *l, json_t *row)
 {
     FILE *out = l->cli->out;
     const char *name;
     json_t *value;
     size_t column = 0;
-    json_object_foreach(row, name, value)
-    {
+    json_object_foreach(row, name, value) {
         bool in_head = column++ < l->head;
         if (!in_head && json_is_null(value))
             continue;
-        fputs(column == 1 ? "" : in_head ? "  " : column == l->head + 1 ? "\n   " : "", out);
-        if (!in_head)
-            fprintf(out, " %s=", name);
+        if (in_head)
+            fputs(column == 1 ? "" : "  ", out);
+        else
+            fprintf(out, "%s%s=", column == l->head + 1 || strcmp(name, "reason") == 0 ? "\n    " : " ", name);
         print_value(out, value);
     }
     fputc('\n', out);

@@ -38,8 +38,8 @@ LATEST = ("RESET SESSION AUTHORIZATION; SELECT client, operation, detail, object
 
 
 def fixture():
-    clients = ", ".join("('%s', 'api-%s', %d)" % (uid, name, 902 if name == "z" else 901) for name,
-                        uid in CLIENTS.items())
+    clients = ", ".join("('%s', 'api-%s', %d)" % (uid, name, 902 if name == "z" else 901)
+                        for name, uid in CLIENTS.items())
     groups = ["00000000-0000-4000-8000-0000000b%04x" % i for i in range(3)]
     text = '[null, {"type": "TextString", "value": "7"}, {"type": "Integer", "value": 8}]'
     objects = [(1, "a", 2, '{"ObjectGroup": ["one", null, "two"], "x-Rack": %s, "acme:Site": %s}' % (text, text)),
