@@ -372,7 +372,7 @@ static bool print_client(void *arg, const struct db_client *c)
                       "legacy_tls", c->legacy_tls, "quirks", c->quirks));
     else
         fprintf(p->cli->out, "%-20s %-8s %u certificate%s valid until %s  %s  domain %s%s%s%s%s\n",
-                c->name, c->enabled ? "enabled" : "revoked", c->certificates,
+                c->name, c->enabled ? "enabled" : "disabled", c->certificates,
                 c->certificates == 1 ? ", " : "s,", until, c->identities ? c->identities : "",
                 c->domain, c->groups ? "  groups " : "", c->groups ? c->groups : "",
                 c->roles ? "  roles " : "", c->roles ? c->roles : "");
