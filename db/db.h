@@ -134,6 +134,7 @@ struct db_identity {
     struct bytes client_name;
     uint64_t domain;
     int64_t standing; /* grows with each change of the client; re-checked by each commit */
+    struct bytes policy; /* all that decides about it, as policy.for_client() says it, of the same moment */
 };
 
 /* Filters: all that are set must hold. */
@@ -187,10 +188,20 @@ struct db_value_filter {
 
 enum { DB_LOCATE_DATES = DB_DATE_COUNT + 1, DB_LOCATE_NAMES = 8 };
 
-/* Newest first (KMIP 2.1, 6.1.32): uids are ordered by time of making. Only objects of this owner.
+/*
+ * Newest first (KMIP 2.1, 6.1.32): uids are ordered by time of making. Whose objects: those of the owner and of its
+ * mates, or of everyone in the domain. Objects with one of the Operation Policy Names may be of others, too: by_policy
+ * finds them; without it, `others` tells whether there are any at all, whatever the filters say.
  */
 struct db_locate {
     struct uid owner;
+    size_t mate_count;
+    const struct uid *mates;
+    bool everyone;
+    size_t policy_count;
+    const struct bytes *policies; /* at most 255 bytes each */
+    bool by_policy;
+    struct uid before; /* only those made before this one; nil: all */
     uint64_t domain;
     unsigned filters; /* enum db_locate_filter */
     uint32_t object_type, state, algorithm, length, usage_mask, key_format;
@@ -212,6 +223,7 @@ struct db_locate {
     struct uid *uids;
     size_t count;
     uint64_t total; /* Located Items; count when !want_total */
+    bool others;    /* !by_policy: some other client owns an object with one of the policies */
 };
 
 enum { DB_KEYLESS_MAX = 64 };

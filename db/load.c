@@ -351,7 +351,8 @@ static rc_t read_identity(struct db_load *load, const PGresult *r)
         return RC_INTEGRITY;
     id->domain = (uint64_t)domain;
     id->client_name = arena_copy(load->arena, pg_get_bytes(r, 0, 1));
-    return id->client_name.data ? RC_OK : RC_NO_MEMORY;
+    id->policy = arena_copy(load->arena, pg_get_bytes(r, 0, 6));
+    return id->client_name.data && id->policy.data ? RC_OK : RC_NO_MEMORY;
 }
 
 static void on_identity(void *arg, const PGresult *r)

@@ -1,8 +1,8 @@
 /*
  * Locate: builds one SELECT from the filters that are set and keeps it prepared by its shape, so
  * that the usual ones (by name, by group) are planned once for a connection. Values are parameters,
- * always. The owner is in every shape: the index of the owner's objects, of names, or of attributes
- * is used.
+ * always. Whose objects are looked at is in every shape: the index of the owners' objects, of names, of policies or of
+ * attributes is used.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,19 +66,69 @@ static bool wants_destroyed(const struct db_locate *l)
            ((l->filters & DB_LOCATE_STATE) && l->state >= STATE_DESTROYED);
 }
 
-/* $1 owner, $2 domain; the first name, of live objects, is where the search starts. */
+static bool one_owner(const struct db_locate *l)
+{
+    return !l->everyone && l->mate_count == 0 && !(l->by_policy && l->policy_count);
+}
+
+static rc_t add_owners(struct pg_params *p, const struct db_locate *l)
+{
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, OID_UUID, l->mate_count + 1));
+    TRY(pg_element_uid(&p->data, &l->owner));
+    for (size_t i = 0; i < l->mate_count; i++)
+        TRY(pg_element_uid(&p->data, &l->mates[i]));
+    return RC_OK;
+}
+
+static rc_t add_policies(struct pg_params *p, const struct db_locate *l)
+{
+    TRY(pg_param(p));
+    TRY(pg_array(&p->data, OID_TEXT, l->policy_count));
+    for (size_t i = 0; i < l->policy_count; i++)
+        TRY(pg_element_bytes(&p->data, l->policies[i]));
+    return RC_OK;
+}
+
+/* $1 domain, and $2 owner or owners: whose objects, by the columns of table `t`, which is n or o. */
+static rc_t add_whose(struct query *q, const struct db_locate *l, char t)
+{
+    TRY(buf_add_fmt(&q->sql, "%c.domain = $1::int8", t));
+    if (l->everyone || (t == 'n' && l->by_policy && l->policy_count))
+        return RC_OK;
+    if (one_owner(l))
+        return buf_add_fmt(&q->sql, " AND %c.owner = $2::uuid", t);
+    if (l->by_policy && l->policy_count)
+        return buf_add_str(&q->sql, " AND (o.owner = ANY ($2::uuid[])"
+                                    " OR o.attributes ->> 'OperationPolicyName' IS NOT NULL"
+                                    " AND left(o.attributes ->> 'OperationPolicyName', 255) = ANY ($3::text[]))");
+    return buf_add_fmt(&q->sql, " AND %c.owner = ANY ($2::uuid[])", t);
+}
+
+static rc_t begin_params(struct query *q, const struct db_locate *l)
+{
+    TRY(pg_param_i8(q->params, (int64_t)l->domain));
+    if (l->everyone)
+        return RC_OK;
+    if (one_owner(l))
+        return pg_param_uid(q->params, &l->owner);
+    TRY(add_owners(q->params, l));
+    return l->by_policy && l->policy_count ? add_policies(q->params, l) : RC_OK;
+}
+
+/* The first name, of live objects, is where the search starts. */
 static rc_t add_source(struct query *q, const struct db_locate *l, bool by_name)
 {
+    TRY(begin_params(q, l));
     TRY(buf_add_str(&q->sql, "SELECT o.uid FROM "));
-    TRY(pg_param_uid(q->params, &l->owner));
-    TRY(pg_param_i8(q->params, (int64_t)l->domain));
-    if (by_name)
-        TRY(buf_add_str(&q->sql,
-                        "kmip.name n JOIN kmip.object o ON o.uid = n.object "
-                        "WHERE n.live AND n.owner = $1::uuid AND n.domain = $2::int8 AND "));
-    else
+    if (by_name) {
+        TRY(buf_add_str(&q->sql, "kmip.name n JOIN kmip.object o ON o.uid = n.object WHERE n.live AND "));
+        TRY(add_whose(q, l, 'n'));
+        TRY(buf_add_str(&q->sql, " AND "));
+    } else {
         TRY(buf_add_str(&q->sql, "kmip.object o WHERE "));
-    return buf_add_str(&q->sql, "o.owner = $1::uuid AND o.domain = $2::int8");
+    }
+    return add_whose(q, l, 'o');
 }
 
 static rc_t add_name(struct query *q, const struct name *name, bool source)
@@ -142,6 +192,10 @@ static rc_t add_filters(struct query *q, const struct db_locate *l)
                            *(const uint32_t *)((const char *)l + numbers[i].field)));
     if (l->without_type)
         TRY(add_number(q, " AND o.object_type <> #", l->without_type));
+    if (!uid_is_nil(&l->before)) {
+        TRY(pg_param_uid(q->params, &l->before));
+        TRY(buf_add_fmt(&q->sql, " AND o.uid < $%d::uuid", q->params->count));
+    }
     if (l->filters & DB_LOCATE_UID) {
         TRY(pg_param_uid(q->params, &l->uid));
         TRY(buf_add_fmt(&q->sql, " AND o.uid = $%d::uuid", q->params->count));
@@ -187,17 +241,18 @@ static rc_t add_window(struct query *q, const struct db_locate *l)
 static bool name_alone(const struct db_locate *l)
 {
     return l->name_count == 1 && l->names[0].value.data && !l->filters && !l->without_type && !l->date_count &&
-           !l->value_count && !l->attributes.len && !l->want_total;
+           !l->value_count && !l->attributes.len && !l->want_total && !l->by_policy && uid_is_nil(&l->before);
 }
 
 /* A live name is of one object of its owner, and of none that is destroyed: the object need not be looked at. */
 static rc_t build_name_alone(struct query *q, const struct db_locate *l)
 {
-    TRY(pg_param_uid(q->params, &l->owner));
-    TRY(pg_param_i8(q->params, (int64_t)l->domain));
-    TRY(buf_add_str(&q->sql, "SELECT n.object FROM kmip.name n WHERE n.live AND n.owner = $1::uuid"
-                             " AND n.domain = $2::int8"));
+    TRY(begin_params(q, l));
+    TRY(buf_add_str(&q->sql, "SELECT n.object FROM kmip.name n WHERE n.live AND "));
+    TRY(add_whose(q, l, 'n'));
     TRY(add_name(q, &l->names[0], true));
+    if (!one_owner(l))
+        TRY(buf_add_str(&q->sql, " ORDER BY n.object DESC"));
     TRY(add_number(q, " OFFSET #", (int64_t)l->offset));
     TRY(add_number(q, " LIMIT #", l->maximum));
     return buf_add_u8(&q->sql, 0);
@@ -247,8 +302,33 @@ static const char *shape_find(struct db *db, const char *sql)
     return s->name;
 }
 
+static void on_others(void *arg, const PGresult *r)
+{
+    struct db_load *load = arg;
+    if (load_failed(r, "others") || PQntuples(r) != 1 || !pg_get_bool(r, 0, 0, &load->locate.others))
+        load->own.rc = RC_UNAVAILABLE;
+}
+
+/* Goes with the Locate in one pipeline. */
+static rc_t send_others(struct db *db, struct db_load *load)
+{
+    struct pg_params *p = &db->loader.params;
+    const struct db_locate *l = &load->locate;
+    for (size_t i = 0; i < l->policy_count; i++)
+        if (!utf8_storable(l->policies[i]))
+            return RC_BAD_UTF8;
+    if (l->policy_count == 0 || l->by_policy || l->everyone)
+        return RC_OK;
+    pg_params_clear(p);
+    TRY(pg_param_i8(p, (int64_t)l->domain));
+    TRY(add_policies(p, l));
+    TRY(add_owners(p, l));
+    return conn_query(db->load, STMT_OTHERS, p, on_others, load) ? RC_OK : RC_UNAVAILABLE;
+}
+
 rc_t locate_send(struct db *db, struct db_load *load, conn_result_fn *on_result)
 {
+    TRY(send_others(db, load));
     struct query q = {BUF_EMPTY, &db->loader.params};
     pg_params_clear(q.params);
     rc_t rc = build(&q, &load->locate);

@@ -73,6 +73,7 @@
     X(RC_ILLEGAL_TRANSITION,  "this change of state is not allowed",                    0x43)     \
     X(RC_WRONG_TYPE,          "this object type does not allow this operation",         0x28)     \
     X(RC_AUTH_FAILED,         "authentication was not successful",                      0x03)     \
+    X(RC_SEARCH_LIMIT,        "too many objects to decide on, narrow the search",        0x3A)     \
     X(RC_WRAP_UNSUPPORTED,    "key wrapping is not supported here",                     0x32)     \
     /* what happened on our side */                                                               \
     X(RC_CONFLICT,            "the object changed meanwhile",                           0x100)    \

@@ -15,6 +15,7 @@
 struct db;
 struct engine;
 struct engine_request;
+struct policy_set;
 struct event_base;
 struct vault_client;
 
@@ -48,6 +49,7 @@ struct session {
     char *client_name;
     uint64_t domain;
     int64_t standing; /* version of the client's standing; re-checked by each commit */
+    struct policy_set *policy; /* what decides about it, of that standing; a reference of the session's */
     unsigned pending; /* requests in the engine */
 };
 

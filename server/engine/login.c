@@ -6,6 +6,9 @@
 
 #include "server/engine/request.h"
 
+#include "server/base/log.h"
+#include "server/policy/rules.h"
+
 struct login {
     struct engine *engine;
     struct session *session;
@@ -15,8 +18,8 @@ struct login {
     struct db_load load;
 };
 
-/* Longest answer of one look-up. */
-enum { LOGIN_MEMORY = 64 * 1024 };
+/* Longest answer of one look-up: thousands of rules, or of clients that share a group. */
+enum { LOGIN_MEMORY = 16 << 20 };
 
 static void ask(struct db_identity *id, const struct session *s)
 {
@@ -27,12 +30,32 @@ static void ask(struct db_identity *id, const struct session *s)
             (struct db_identity_name){s->names[i].kind, bytes_str(s->names[i].value)};
 }
 
-/* Takes the answer over into the session. RC_AUTH_FAILED if this client may not work. */
+/* What decides about the client, as of this standing; requests on their way keep the one they began with. */
+static rc_t take_policy(const struct db_identity *id, struct session *s)
+{
+    struct policy_set *set = NULL;
+    if (s->policy && uid_equal(&s->client, &id->client) && s->standing == id->standing)
+        return RC_OK;
+    rc_t rc = policy_parse(id->policy, &set);
+    if (rc != RC_OK) {
+        char client[UID_TEXT_SIZE];
+        uid_print(&id->client, client);
+        log_warn("engine.policy", " client=%s rc=%s", client, rc_name(rc));
+        return rc;
+    }
+    policy_drop(s->policy);
+    s->policy = set;
+    return RC_OK;
+}
+
+/* Takes the answer over into the session. RC_AUTH_FAILED if this client may not work; RC_INTEGRITY: its policy cannot
+ * be understood. */
 static rc_t take(const struct db_identity *id, struct session *s)
 {
     s->known = false;
     if (!id->found || !id->enabled || id->revoked)
         return RC_AUTH_FAILED;
+    TRY(take_policy(id, s));
     char *name = strndup((const char *)id->client_name.data, id->client_name.len);
     if (!name)
         return RC_NO_MEMORY;

@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/policy/rules.h"
 
 /* Past this many times the queue limit not even a refusal is made. */
 enum { QUEUE_HARD = 2 };
@@ -150,6 +151,7 @@ void request_drop(struct engine_request *rq)
         return;
     struct engine *e = rq->engine;
     struct arena memory = rq->memory; /* the request itself lies in it */
+    policy_drop(rq->who.policy);
     session_drop(rq->session);
     buf_free(&rq->input);
     buf_free(&rq->body);

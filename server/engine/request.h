@@ -48,8 +48,28 @@ enum {
 /* The Templates that the item names, in the order of its lists. */
 struct templates {
     size_t count, at; /* names, and how many are found */
+    bool wide;        /* the look-up under way is among all that may be used, not among the client's own */
     struct bytes names[TEMPLATE_NAMES];
     struct object *found[TEMPLATE_NAMES];
+};
+
+/*
+ * A search for objects on which the client holds a permission. Where all that can be found is permitted the database
+ * alone answers it; else it gives candidates, page by page, and each is decided on.
+ */
+struct search {
+    enum permission permission;
+    struct policy_reach reach;
+    struct db_locate query;         /* what is looked for, and from the database alone also what was found */
+    void (*next)(struct engine_request *rq);
+    /* candidate by candidate */
+    struct uid *uids; /* found, behind the offset */
+    size_t count;
+    uint64_t seen, looked;           /* permitted ones, and candidates, so far */
+    uint32_t page;                   /* candidates to look at together */
+    struct uid *candidates;          /* of this page */
+    size_t candidate_count;
+    struct arena_mark before_page;
 };
 
 struct engine_request {
@@ -72,6 +92,7 @@ struct engine_request {
     size_t answer_max;  /* bytes */
     int64_t arrived_us; /* monotonic */
     int64_t now;        /* seconds, wall clock, of this run */
+    int64_t now_us;     /* the same instant in microseconds */
     uint64_t number;    /* for the server correlation value */
     bool *name_taken;   /* by item: an earlier run lost on a name of its object */
 
@@ -95,9 +116,15 @@ struct engine_request {
     const struct op *op;
     struct templates templates;
     uint64_t loaded_version; /* of item.object, 0 if from the overlay */
+    struct decision decision; /* on the item's object, or on the last one that was looked at */
+    struct search search;
     struct uid load_uid;
+    struct object *load_found;
+    bool closely; /* the load brings all that rules look at */
+    struct arena_mark before_load;
     struct db_load load;
-    void (*loaded)(struct engine_request *rq); /* what comes after the load */
+    void (*loaded)(struct engine_request *rq);      /* what comes after the load */
+    void (*load_failed)(struct engine_request *rq); /* what comes instead where it failed; NULL: the item fails */
     unsigned calls_out; /* vault calls not answered */
     rc_t calls_rc;
     struct call_slot {
@@ -121,6 +148,10 @@ void engine_turn(struct engine *e); /* something was queued: flush when this tur
 void request_run(struct engine_request *rq);
 /* Sends rq->load; when it is answered `next` goes on, or the item fails. */
 void request_load(struct engine_request *rq, void (*next)(struct engine_request *rq));
+/* The item's loads are done with this result: performs it, or ends it. */
+void request_loaded(struct engine_request *rq, rc_t rc);
+/* The same, with its object; NULL: there is none for this client. rq->decision tells about it. */
+void request_object(struct engine_request *rq, const struct object *object);
 /* The item is as it shall be: prepares it and goes on. */
 void request_prepare_item(struct engine_request *rq);
 /* Ends the item with this failure and goes on with the request. */
@@ -130,6 +161,26 @@ void request_item_failed(struct engine_request *rq, rc_t rc);
 rc_t templates_find(struct engine_request *rq);
 /* Loads them all and puts their attributes into the item's request, which then is prepared. */
 void templates_load(struct engine_request *rq);
+
+/* access.c: what policy says of the item, asked before anything of an object is told. */
+/* Loads the item's object as far as the client may know of it; then request_object(). */
+void access_load(struct engine_request *rq);
+/* Decides on an object all of which is known. */
+struct decision access_decide(const struct engine_request *rq, enum permission p, const struct object *object);
+/* may_see of loads that are decided on afterwards: drops what needs no closer look. */
+bool access_worth(void *arg, const struct object *object);
+/* RC_OK, `refused`, or RC_DENIED where an approval is needed; what the auditor shall know goes to the item's detail. */
+rc_t access_judge(struct engine_request *rq, const struct decision *d, rc_t refused);
+
+/* locate.c */
+/* Searches for query's objects, of the asker alone if `own`; then `next`, with what locate_found() gives. Owner, domain,
+ * and whose objects are looked at are set here. */
+void locate_search(struct engine_request *rq, enum permission p, const struct db_locate *query, bool own,
+                   void (*next)(struct engine_request *rq));
+/* uids, count, total and whether it is known (want_total) of the last search. */
+struct db_locate locate_found(const struct engine_request *rq);
+/* The item is a Locate. */
+void locate_item(struct engine_request *rq);
 
 /* commit.c: the unit of work, its outcome, and the answer. */
 void request_commit(struct engine_request *rq);

@@ -6,9 +6,9 @@
 #include "server/engine/request.h"
 
 #include "server/base/clock.h"
+#include "server/policy/rules.h"
 
 static void go_on(struct engine_request *rq);
-static void after_load(struct engine_request *rq);
 static void after_calls(struct engine_request *rq);
 
 /* ---- the end of an item --------------------------------------------------------------------- */
@@ -85,9 +85,23 @@ static bool brings_names(const struct op_change *c)
     return c->kind == DB_INSERT || c->names;
 }
 
+/* What is made is decided on as it is to be: nothing that the client may not have is committed or told. */
+static rc_t judge_new(struct engine_request *rq)
+{
+    const struct op_item *it = &rq->item;
+    for (size_t i = 0; i < it->change_count; i++) {
+        if (it->changes[i].kind != DB_INSERT)
+            continue;
+        struct decision d = access_decide(rq, rq->op->permission, it->changes[i].object);
+        TRY(access_judge(rq, &d, RC_DENIED));
+    }
+    return RC_OK;
+}
+
 static rc_t finish_item(struct engine_request *rq)
 {
     struct op_item *it = &rq->item;
+    TRY(judge_new(rq));
     for (size_t i = 0; i < it->change_count; i++)
         if (brings_names(&it->changes[i]) &&
             (rq->name_taken[rq->at] || overlay_has_name(&rq->overlay, it->changes[i].object)))
@@ -178,75 +192,6 @@ static void after_calls(struct engine_request *rq)
 
 /* ---- loads ---------------------------------------------------------------------------------- */
 
-/* Newest first, as the database answers: identifiers grow with time. */
-static void insert_sorted(struct uid *uids, size_t *count, const struct uid *uid)
-{
-    size_t at = *count;
-    while (at > 0 && uid_compare(&uids[at - 1], uid) < 0) {
-        uids[at] = uids[at - 1];
-        at--;
-    }
-    uids[at] = *uid;
-    (*count)++;
-}
-
-static size_t without(struct uid *uids, size_t count, const struct uid *uid)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!uid_equal(&uids[i], uid))
-            uids[kept++] = uids[i];
-    return kept;
-}
-
-/* Objects that this request made or changed: judged here, whatever the database said of them. */
-static rc_t merge_overlay(struct engine_request *rq, const struct db_locate *found)
-{
-    struct op_item *it = &rq->item;
-    struct uid *uids = ARENA_ARRAY(&rq->memory, found->count + rq->overlay.count + 1, struct uid);
-    if (!uids)
-        return RC_NO_MEMORY;
-    size_t count = found->count;
-    if (count)
-        memcpy(uids, found->uids, count * sizeof *uids);
-    uint64_t total = found->total > count ? found->total : count;
-    for (size_t i = 0; i < rq->overlay.count; i++) {
-        const struct object *o = rq->overlay.entries[i].object;
-        size_t before = count;
-        count = without(uids, count, &o->control.uid);
-        total -= before - count;
-        bool match = false;
-        TRY(filter_match(&rq->memory, &it->filter, o, &match));
-        if (match && policy_decide(&rq->who, PERMIT_SEE, o) == RC_OK) {
-            insert_sorted(uids, &count, &o->control.uid);
-            total++;
-        }
-    }
-    uint64_t skip = it->query.offset < count ? it->query.offset : count;
-    it->located = uids + skip;
-    it->located_count = count - (size_t)skip;
-    if (it->located_count > it->query.maximum)
-        it->located_count = it->query.maximum;
-    it->located_total = total;
-    it->total_known = found->want_total || found->count < found->maximum || it->filter.nothing;
-    return RC_OK;
-}
-
-static rc_t take_located(struct engine_request *rq)
-{
-    struct op_item *it = &rq->item;
-    const struct db_locate *found = &rq->load.locate;
-    if (rq->overlay.count)
-        return merge_overlay(rq, found);
-    it->located = found->uids;
-    it->located_count = found->count;
-    /* A list that is not full has them all. */
-    it->total_known = found->want_total || it->filter.nothing ||
-                      (found->offset == 0 && found->count < found->maximum);
-    it->located_total = found->want_total ? found->total : found->count;
-    return RC_OK;
-}
-
 /* 2.x cannot name a Template, so there is none for it; and a destroyed one is no more, for its meta-data went with it
  * (KMIP 1.4, 4.21). */
 static bool exists_for(const struct engine_request *rq, const struct control *c)
@@ -257,13 +202,18 @@ static bool exists_for(const struct engine_request *rq, const struct control *c)
 static rc_t take_object(struct engine_request *rq, const struct object *object)
 {
     struct op_item *it = &rq->item;
-    TRY(policy_decide(&rq->who, rq->op->permission, object));
-    if (!exists_for(rq, &object->control))
+    if (object && !exists_for(rq, &object->control))
         return RC_NOT_FOUND;
+    TRY(access_judge(rq, &rq->decision, RC_NOT_FOUND));
     it->object = object;
     if (rq->loaded_version)
         TRY(overlay_read(&rq->overlay, &rq->memory, &it->uid, rq->loaded_version));
     return RC_OK;
+}
+
+void request_object(struct engine_request *rq, const struct object *object)
+{
+    request_loaded(rq, take_object(rq, object));
 }
 
 static void run_on_load(struct db_load *load, rc_t rc)
@@ -274,6 +224,8 @@ static void run_on_load(struct db_load *load, rc_t rc)
             rq->loaded(rq);
         else if (rc == RC_UNAVAILABLE)
             request_constant(rq);
+        else if (rq->load_failed)
+            rq->load_failed(rq);
         else
             request_item_failed(rq, rc);
     }
@@ -283,6 +235,7 @@ static void run_on_load(struct db_load *load, rc_t rc)
 void request_load(struct engine_request *rq, void (*next)(struct engine_request *rq))
 {
     rq->loaded = next;
+    rq->load_failed = NULL;
     rq->load.arena = &rq->memory;
     rq->load.done = run_on_load;
     rq->load.arg = rq;
@@ -291,61 +244,9 @@ void request_load(struct engine_request *rq, void (*next)(struct engine_request 
     engine_turn(rq->engine);
 }
 
-/* What is forbidden is missing from the load on. */
-static bool may_see(void *arg, const struct object *object)
-{
-    const struct engine_request *rq = arg;
-    return policy_decide(&rq->who, rq->op->permission, object) == RC_OK;
-}
-
-static void load_object(struct engine_request *rq)
+void request_loaded(struct engine_request *rq, rc_t rc)
 {
     struct op_item *it = &rq->item;
-    rq->load_uid = it->uid;
-    rq->load = (struct db_load){.kind = DB_LOAD_OBJECTS};
-    rq->load.objects.uids = &rq->load_uid;
-    rq->load.objects.count = 1;
-    rq->load.objects.may_see = may_see;
-    /* In a batch later items may want what this one does not: an object in the overlay is whole. */
-    rq->load.objects.want = rq->message->count > 1
-                                ? DB_WANT_MATERIAL | DB_WANT_NAMES | DB_WANT_ATTRIBUTES
-                                : it->db_want;
-    request_load(rq, after_load);
-}
-
-static void load_located(struct engine_request *rq)
-{
-    struct op_item *it = &rq->item;
-    rq->load = (struct db_load){.kind = DB_LOAD_LOCATE};
-    rq->load.locate = it->query;
-    if (rq->overlay.count) {
-        /* The overlay shifts places: count from the start, with room for what it takes away. */
-        uint64_t most = it->query.offset + it->query.maximum + rq->overlay.count;
-        rq->load.locate.offset = 0;
-        rq->load.locate.maximum = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
-    }
-    if (it->filter.nothing)
-        after_load(rq);
-    else
-        request_load(rq, after_load);
-}
-
-static void after_load(struct engine_request *rq)
-{
-    struct op_item *it = &rq->item;
-    rc_t rc = RC_OK;
-    if (it->want == WANT_OBJECT) {
-        struct object *o = overlay_find(&rq->overlay, &it->uid);
-        if (!o) {
-            o = rq->load.objects.found ? rq->load.objects.found[0] : NULL;
-            rq->loaded_version = o ? o->control.version : 0;
-        }
-        rc = take_object(rq, o);
-    } else {
-        rc = policy_decide(&rq->who, rq->op->permission, NULL);
-        if (rc == RC_OK && it->want == WANT_LOCATE)
-            rc = take_located(rq);
-    }
     if (rc == RC_OK && rq->op->perform)
         rc = rq->op->perform(it);
     /* What makes an object, and has lost on its name: before the vault makes a key for nothing. */
@@ -390,17 +291,33 @@ static rc_t open_item(struct engine_request *rq)
     return templates_find(rq);
 }
 
+/* What this request itself made or changed is as it left it, and decided on like all others. */
+static void want_object(struct engine_request *rq)
+{
+    const struct object *o = overlay_find(&rq->overlay, &rq->item.uid);
+    if (!o) {
+        access_load(rq);
+        return;
+    }
+    rq->decision = access_decide(rq, rq->op->permission, o);
+    request_object(rq, o);
+}
+
 void request_prepare_item(struct engine_request *rq)
 {
-    rc_t rc = rq->op->prepare ? rq->op->prepare(&rq->item) : RC_OK;
+    struct op_item *it = &rq->item;
+    struct decision d = policy_foresee(&rq->who, rq->op->permission, rq->now_us);
+    rc_t rc = rq->op->prepare ? rq->op->prepare(it) : RC_OK;
+    if (rc == RC_OK)
+        rc = access_judge(rq, &d, RC_DENIED);
     if (rc != RC_OK)
         request_item_failed(rq, rc);
-    else if (rq->item.want == WANT_OBJECT && !overlay_find(&rq->overlay, &rq->item.uid))
-        load_object(rq);
-    else if (rq->item.want == WANT_LOCATE)
-        load_located(rq);
+    else if (it->want == WANT_OBJECT)
+        want_object(rq);
+    else if (it->want == WANT_LOCATE)
+        locate_item(rq);
     else
-        after_load(rq);
+        request_loaded(rq, RC_OK);
 }
 
 static void start_item(struct engine_request *rq)
@@ -442,8 +359,10 @@ static rc_t begin_run(struct engine_request *rq)
     const struct session *s = rq->session;
     const struct engine_limits *lim = &rq->engine->limits;
     rq->runs++;
-    rq->now = clock_wall_s();
-    rq->who = (struct identity){s->client, s->domain, s->standing};
+    rq->now_us = clock_wall_us();
+    rq->now = rq->now_us / 1000000;
+    policy_drop(rq->who.policy); /* of the run before */
+    rq->who = (struct identity){s->client, s->domain, s->standing, policy_hold(s->policy)};
     rq->op_limits = (struct op_limits){{lim->attributes, lim->name_bytes}, lim->locate_max};
     rq->ids = (struct op_ids){0};
     rq->overlay = (struct overlay){0};

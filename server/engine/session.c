@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "server/engine/engine.h"
+#include "server/policy/rules.h"
 
 struct session *session_new(const char *issuer, const char *serial, const char *fingerprint,
                             const char *address)
@@ -47,5 +48,6 @@ void session_drop(struct session *s)
     free(s->serial);
     free(s->address);
     free(s->client_name);
+    policy_drop(s->policy);
     free(s);
 }

@@ -1,6 +1,6 @@
 /*
  * Templates that an item of 1.x names: their attributes join those of the request before the operation sees it, so no
- * operation knows of them. Each name is looked for among the asker's Templates, then the object is loaded, authorised
+ * operation knows of them. Each name is looked for among the Templates that the client may use, then the object is loaded, authorised
  * and remembered as read, as any other: a Template that changes before the commit makes the request run again.
  */
 #include "server/engine/request.h"
@@ -8,6 +8,7 @@
 #include "server/ops/template.h"
 
 static void next_name(struct engine_request *rq);
+static void look_up(struct engine_request *rq, bool wide);
 
 static void missing(struct engine_request *rq)
 {
@@ -15,16 +16,19 @@ static void missing(struct engine_request *rq)
     request_item_failed(rq, rq->item.operation == KMIP_OP_LOCATE ? RC_INVALID_FIELD : RC_NOT_FOUND);
 }
 
+static bool is_template(const struct object *o)
+{
+    return o->control.object_type == KMIP_OBJECT_TEMPLATE && o->control.state != STATE_DESTROYED;
+}
+
 static bool may_use(const struct engine_request *rq, const struct object *o)
 {
-    const struct control *c = &o->control;
-    return c->object_type == KMIP_OBJECT_TEMPLATE && c->state != STATE_DESTROYED &&
-           policy_decide(&rq->who, PERMIT_USE_TEMPLATE, o) == RC_OK;
+    return is_template(o) && access_decide(rq, PERMIT_USE_TEMPLATE, o).verdict == VERDICT_ALLOWED;
 }
 
 static bool may_load(void *arg, const struct object *object)
 {
-    return may_use(arg, object);
+    return is_template(object) && access_worth(arg, object);
 }
 
 /* ---- the end: all are there ----------------------------------------------------------------- */
@@ -87,7 +91,9 @@ static void found(struct engine_request *rq, struct object *o)
 
 static void after_object(struct engine_request *rq)
 {
-    struct object *o = rq->load.objects.found ? rq->load.objects.found[0] : NULL;
+    struct object *o = rq->load.objects.found[0];
+    if (o && !may_use(rq, o))
+        o = NULL;
     rc_t rc = o ? overlay_read(&rq->overlay, &rq->memory, &rq->load_uid, o->control.version) : RC_OK;
     if (rc != RC_OK)
         request_item_failed(rq, rc);
@@ -99,34 +105,38 @@ static void after_object(struct engine_request *rq)
 
 static void after_name(struct engine_request *rq)
 {
+    const struct db_locate found = locate_found(rq);
+    if (found.count == 0 && !rq->templates.wide) {
+        look_up(rq, true);
+        return;
+    }
     /* What this request itself has changed was looked at before: it has this name no more. */
-    if (rq->load.locate.count == 0 || overlay_find(&rq->overlay, &rq->load.locate.uids[0])) {
+    if (found.count == 0 || overlay_find(&rq->overlay, &found.uids[0])) {
         missing(rq);
         return;
     }
-    rq->load_uid = rq->load.locate.uids[0];
+    rq->load_uid = found.uids[0];
     rq->load = (struct db_load){.kind = DB_LOAD_OBJECTS};
     rq->load.objects.uids = &rq->load_uid;
     rq->load.objects.count = 1;
     rq->load.objects.may_see = may_load;
-    rq->load.objects.want = DB_WANT_ATTRIBUTES;
+    rq->load.objects.want = DB_WANT_ATTRIBUTES | DB_WANT_NAMES;
     request_load(rq, after_object);
 }
 
-static void look_up(struct engine_request *rq, struct bytes name)
+/* The asker's own Templates first: nobody else's can come between by its name. */
+static void look_up(struct engine_request *rq, bool wide)
 {
-    rq->load = (struct db_load){.kind = DB_LOAD_LOCATE};
-    rq->load.locate = (struct db_locate){
-        .owner = rq->who.client,
-        .domain = rq->who.domain,
+    rq->templates.wide = wide;
+    const struct db_locate query = {
         .filters = DB_LOCATE_OBJECT_TYPE,
         .object_type = KMIP_OBJECT_TEMPLATE,
         .name_count = 1,
-        .names = {{name, 0, 0}},
+        .names = {{rq->templates.names[rq->templates.at], 0, 0}},
         .now = rq->now,
         .maximum = 1,
     };
-    request_load(rq, after_name);
+    locate_search(rq, PERMIT_USE_TEMPLATE, &query, !wide, after_name);
 }
 
 static void next_name(struct engine_request *rq)
@@ -142,7 +152,7 @@ static void next_name(struct engine_request *rq)
     struct bytes name = rq->templates.names[rq->templates.at];
     struct object *made = overlay_named(&rq->overlay, &rq->who.client, name);
     if (!made)
-        look_up(rq, name);
+        look_up(rq, false);
     else if (may_use(rq, made))
         found(rq, made);
     else

@@ -20,13 +20,13 @@ struct filter {
 };
 
 /*
- * The query for f->wanted. Beforehand owner, domain, offset and maximum of *query are set by the
- * caller. May set f->nothing. Errors: RC_ATTR_INVALID (the version has no such attribute),
+ * The query for f->wanted. Beforehand offset and maximum of *query are set by the caller; whose
+ * objects are looked at is the engine's to say. May set f->nothing. Errors: RC_ATTR_INVALID (the version has no such attribute),
  * RC_INVALID_FIELD, RC_TOO_MANY, RC_NO_MEMORY.
  */
 rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db_locate *query);
 
-/* Whether an object, owned by the asker, meets all filters. */
+/* Whether an object meets all filters. */
 rc_t filter_match(struct arena *a, const struct filter *f, const struct object *o, bool *match_out);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Locate: identifiers of the asker's objects that meet all filters, newest first. Nothing found is
+ * Locate: identifiers of the objects that the asker may locate and that meet all filters, newest first. Nothing found is
  * a success with an empty answer. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
  */
 #include "server/ops/op.h"
@@ -89,8 +89,6 @@ rc_t locate_prepare(struct op_item *it)
     if (is_default(in) && most > 1)
         most = 1;
     it->query = (struct db_locate){
-        .owner = it->who->client,
-        .domain = it->who->domain,
         .offset = in->offset_items.set ? (uint64_t)in->offset_items.value : 0,
         .maximum = most ? most : 1,
         .want_total = wants_total(it->version, in) && !is_default(in),

@@ -11,6 +11,7 @@ void world_open(struct world *w, uint32_t operation, uint16_t version)
     w->arena = ARENA_OF(4u << 20);
     memset(w->who.client.raw, 0xC1, sizeof w->who.client.raw);
     w->who.domain = 1;
+    ck_assert_int_eq(policy_parse(bytes_str(FIRST_RULES), &w->who.policy), RC_OK);
     w->limits = (struct op_limits){{1024, 1024}, 1000};
     w->server = (struct op_server){"0.1.0", "node-a", "software (swtpm)", false};
     w->ids.all = w->all;
@@ -26,6 +27,7 @@ void world_open(struct world *w, uint32_t operation, uint16_t version)
 
 void world_close(struct world *w)
 {
+    policy_drop(w->who.policy);
     arena_free(&w->arena);
 }
 
@@ -113,7 +115,9 @@ rc_t world_run(struct world *w)
     if (it->want == WANT_OBJECT) {
         const struct object *found =
             uid_equal(&it->uid, &w->object.control.uid) ? &w->object : NULL;
-        TRY(policy_decide(&w->who, op->permission, found));
+        const struct policy_facts facts = {found, true, true};
+        if (policy_decide(&w->who, op->permission, &facts, NOW * INT64_C(1000000)).verdict != VERDICT_ALLOWED)
+            return RC_NOT_FOUND;
         it->object = found;
     }
     if (op->perform)
@@ -147,6 +151,7 @@ size_t world_encode(struct world *w)
 int main(void)
 {
     SRunner *sr = srunner_create(policy_suite());
+    srunner_add_suite(sr, rules_suite());
     srunner_add_suite(sr, make_suite());
     srunner_add_suite(sr, pair_suite());
     srunner_add_suite(sr, read_suite());

@@ -8,6 +8,7 @@
 #include <check.h>
 
 #include "server/ops/op.h"
+#include "server/policy/rules.h"
 
 enum { NOW = 1700000000 };
 
@@ -38,9 +39,18 @@ struct kmip_attributes world_attributes(struct world *w);
 /* The response of the item encodes in its version; returns its size. */
 size_t world_encode(struct world *w);
 
+/* The rules that every domain begins with, as policy.for_client() says them. */
+#define FIRST_RULES                                                                                                    \
+    "{\"rules\":[{\"id\":1,\"policy\":\"*\",\"effect\":\"allow\",\"permissions\":[\"*\"],\"owner\":\"self\"},"                    \
+    "{\"id\":2,\"policy\":\"*\",\"effect\":\"allow\",\"permissions\":[\"*\"],\"owner\":\"group\"},"                             \
+    "{\"id\":3,\"policy\":\"public\",\"effect\":\"allow\",\"owner\":\"any\","                                               \
+    "\"permissions\":[\"locate\",\"check\",\"get\",\"get-attributes\",\"get-attribute-list\"]}],"                               \
+    "\"second_factor\":false,\"quirks\":[]}"
+
 extern const uint16_t every_version[KMIP_VERSION_COUNT];
 
 Suite *policy_suite(void);
+Suite *rules_suite(void);
 Suite *make_suite(void);
 Suite *pair_suite(void);
 Suite *read_suite(void);

@@ -47,7 +47,6 @@ START_TEST(columns)
     ck_assert_int_eq(q->dates[1].from, 50);
     ck_assert_int_eq(q->dates[1].to, 50);
     ck_assert_uint_gt(q->attributes.len, 2);
-    ck_assert(uid_equal(&q->owner, &w.who.client));
     world_close(&w);
 }
 END_TEST

@@ -1,6 +1,12 @@
 /* Who may do what, and the table of operations. */
 #include "tests/unit/ops/ops_tests.h"
 
+static enum verdict verdict(const struct identity *who, unsigned p, const struct object *object)
+{
+    const struct policy_facts facts = {object, true, true};
+    return policy_decide(who, p, &facts, NOW * INT64_C(1000000)).verdict;
+}
+
 START_TEST(owner_only)
 {
     struct world w;
@@ -9,16 +15,18 @@ START_TEST(owner_only)
     struct object other = w.object, elsewhere = w.object;
     other.control.owner.raw[0] ^= 1;
     elsewhere.control.domain++;
-    for (unsigned p = PERMIT_SEE; p < PERMISSION_COUNT; p++) {
-        ck_assert_int_eq(policy_decide(&w.who, p, &w.object), RC_OK);
-        ck_assert_int_eq(policy_decide(&w.who, p, &other), RC_NOT_FOUND);
-        ck_assert_int_eq(policy_decide(&w.who, p, &elsewhere), RC_NOT_FOUND);
-        ck_assert_int_eq(policy_decide(&w.who, p, NULL), RC_NOT_FOUND);
+    for (unsigned p = PERMIT_NONE + 1; p < PERMISSION_COUNT; p++) {
+        ck_assert_int_eq(verdict(&w.who, p, &w.object), VERDICT_ALLOWED);
+        ck_assert_int_eq(verdict(&w.who, p, &other), VERDICT_REFUSED);
+        ck_assert_int_eq(verdict(&w.who, p, &elsewhere), VERDICT_REFUSED);
+        ck_assert_int_eq(verdict(&w.who, p, NULL), permission_needs_object(p) ? VERDICT_REFUSED : VERDICT_ALLOWED);
     }
-    ck_assert_int_eq(policy_decide(&w.who, PERMIT_CREATE, NULL), RC_OK);
-    struct identity nobody = {.domain = 1};
-    ck_assert_int_eq(policy_decide(&nobody, PERMIT_CREATE, NULL), RC_NOT_FOUND);
-    ck_assert_int_eq(policy_decide(&w.who, PERMISSION_COUNT, &w.object), RC_NOT_FOUND);
+    struct identity nobody = {.domain = 1, .policy = w.who.policy}, without = w.who;
+    without.policy = NULL;
+    ck_assert_int_eq(verdict(&nobody, PERMIT_CREATE, NULL), VERDICT_REFUSED);
+    ck_assert_int_eq(verdict(&without, PERMIT_CREATE, NULL), VERDICT_REFUSED);
+    ck_assert_int_eq(verdict(&w.who, PERMISSION_COUNT, &w.object), VERDICT_REFUSED);
+    ck_assert_int_eq(verdict(&w.who, PERMIT_NONE, &w.object), VERDICT_REFUSED);
     world_close(&w);
 }
 END_TEST
