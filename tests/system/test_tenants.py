@@ -421,4 +421,5 @@ def run(state):
     check_without_server(state)
     check_kills(state)
     check_many(state)
+    tap.ok(state.wait_all_open() and state.wait_serving(), "in the end all is served", state.status())
     tap.ok(state.psql("SELECT what FROM audit.verify()") == [["verified"]], "the audit verifies")
