@@ -18,4 +18,5 @@ proto_libproto_a_SOURCES = \
 	proto/kmip/struct.c proto/kmip/struct.h proto/kmip/struct_parts.h \
 	proto/kmip/struct_read.c proto/kmip/struct_write.c \
 	proto/kmip/structures.def proto/kmip/payload.def proto/kmip/operations.def \
-	proto/kmip/message.c proto/kmip/message.h
+	proto/kmip/message.c proto/kmip/message.h \
+	proto/kmip/print.c proto/kmip/print.h proto/kmip/shown.def

@@ -29,6 +29,7 @@ int main(void)
     suite_add_tcase(s, message_tests());
     suite_add_tcase(s, attribute_tests());
     suite_add_tcase(s, json_tests());
+    suite_add_tcase(s, print_tests());
     SRunner *sr = srunner_create(s);
     srunner_set_tap(sr, "-");
 #ifdef HF_SANITIZERS

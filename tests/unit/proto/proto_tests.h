@@ -13,6 +13,7 @@ TCase *struct_tests(void);
 TCase *message_tests(void);
 TCase *attribute_tests(void);
 TCase *json_tests(void);
+TCase *print_tests(void);
 
 /* Bytes from hexadecimal digits; blanks and '|' are skipped. Arena memory of the exact size. */
 struct bytes unhex(struct arena *a, const char *hex);
