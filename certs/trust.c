@@ -82,6 +82,35 @@ static int64_t monotonic_s(void)
     return t.tv_sec;
 }
 
+static void refused_free(void *parent, void *cert, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+    (void)parent, (void)ad, (void)index, (void)argl, (void)argp;
+    X509_free(cert);
+}
+
+static int refused_index(void)
+{
+    static int index = -1;
+    if (index < 0)
+        index = SSL_get_ex_new_index(0, NULL, NULL, NULL, refused_free);
+    return index;
+}
+
+/* OpenSSL forgets whom it refuses, but whoever asks why a client is not let in knows it by its certificate. */
+static void refused_keep(X509_STORE_CTX *ctx, X509 *cert)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    if (!ssl || !cert || refused_index() < 0 || SSL_get_ex_data(ssl, refused_index()) || X509_up_ref(cert) != 1)
+        return;
+    if (SSL_set_ex_data(ssl, refused_index(), cert) != 1)
+        X509_free(cert);
+}
+
+X509 *trust_refused(const SSL *ssl)
+{
+    return refused_index() < 0 ? NULL : SSL_get_ex_data(ssl, refused_index());
+}
+
 /* In the place of X509_verify_cert() during handshakes. */
 static int verify_unless_seen(X509_STORE_CTX *ctx, void *slots)
 {
@@ -101,6 +130,8 @@ static int verify_unless_seen(X509_STORE_CTX *ctx, void *slots)
     if (good == 1 && X509_STORE_CTX_get_error(ctx) == X509_V_OK) {
         memcpy(seen->fingerprint, fingerprint, len);
         seen->until_s = now + TRUST_SEEN_S;
+    } else {
+        refused_keep(ctx, cert);
     }
     return good;
 }
@@ -251,6 +282,38 @@ rc_t trust_check_client(const struct trust *trust, X509 *cert, STACK_OF(X509) * 
     if (X509_verify_cert(ctx) != 1) {
         *why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
         rc = RC_AUTH_FAILED;
+    }
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+    return rc;
+}
+
+/* ---- all that is wrong ---- */
+
+struct examination {
+    trust_finding_fn *found;
+    void *arg;
+};
+
+static int on_examine(int ok, X509_STORE_CTX *ctx)
+{
+    const struct examination *x = X509_STORE_CTX_get_app_data(ctx);
+    if (!on_verify(ok, ctx))
+        x->found(x->arg, X509_STORE_CTX_get_error(ctx), X509_STORE_CTX_get_error_depth(ctx),
+                 X509_STORE_CTX_get_current_cert(ctx));
+    return 1;
+}
+
+rc_t trust_examine(const struct trust *trust, X509 *cert, STACK_OF(X509) * chain, trust_finding_fn *found, void *arg)
+{
+    struct examination x = {found, arg};
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    rc_t rc = ctx && X509_STORE_CTX_init(ctx, trust->store, cert, chain) == 1 ? RC_OK : RC_NO_MEMORY;
+    if (rc == RC_OK && X509_STORE_CTX_set_app_data(ctx, &x) != 1)
+        rc = RC_NO_MEMORY;
+    if (rc == RC_OK) {
+        X509_STORE_CTX_set_verify_cb(ctx, on_examine);
+        (void)X509_verify_cert(ctx); /* the findings are the answer */
     }
     X509_STORE_CTX_free(ctx);
     ERR_clear_error();

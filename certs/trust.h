@@ -43,6 +43,16 @@ rc_t trust_apply(const struct trust *trust, SSL_CTX *ctx);
  */
 rc_t trust_check_client(const struct trust *trust, X509 *cert, STACK_OF(X509) * chain,
                         const char **why);
+/* One thing that is wrong: an X509_V_ERR_ of OpenSSL's, and where in the chain (0: the certificate itself). `at` is the
+ * certificate there, or NULL. */
+typedef void trust_finding_fn(void *arg, int error, int depth, X509 *at);
+/*
+ * The same check, which does not stop at the first thing that is wrong but tells them all, some of them more than once.
+ * Says nothing of whether the certificate would pass: ask trust_check_client(). RC_NO_MEMORY.
+ */
+rc_t trust_examine(const struct trust *trust, X509 *cert, STACK_OF(X509) * chain, trust_finding_fn *found, void *arg);
+/* The certificate that made the handshake of this connection fail; NULL if none did. Borrowed from the connection. */
+X509 *trust_refused(const SSL *ssl);
 /* Key type and size: RSA 2,048 to 8,192 bits, EC P-256, P-384 or P-521, Ed25519, Ed448.
  * RC_BAD_VALUE. */
 rc_t cert_key_check(EVP_PKEY *key);

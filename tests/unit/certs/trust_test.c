@@ -126,6 +126,27 @@ static const struct {
     {"no CRL of its CA", "P-256", NULL, "clientAuth", 0, 0, BY_CA, OTHER_CRL, RC_AUTH_FAILED},
 };
 
+struct found {
+    unsigned count;
+    int errors[16];
+};
+
+static void on_found(void *arg, int error, int depth, X509 *at)
+{
+    struct found *f = arg;
+    ck_assert(depth >= 0 && at);
+    if (f->count < 16)
+        f->errors[f->count++] = error;
+}
+
+static bool has(const struct found *f, int error)
+{
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->errors[i] == error)
+            return true;
+    return false;
+}
+
 START_TEST(trust_checks_as_the_table_says)
 {
     EVP_PKEY *keys[3] = {pki_key("P-256"), pki_key("P-256"), pki_key("P-256")};
@@ -161,6 +182,9 @@ START_TEST(trust_checks_as_the_table_says)
     ck_assert_int_eq(trust_new(buf_view(&ca_pem), buf_view(&crl_pem), &trust, &why), RC_OK);
     rc_t rc = trust_check_client(trust, cert, chain, &why);
     ck_assert_msg(rc == checks[_i].want, "%s: %s", checks[_i].why, why);
+    struct found found = {0}; /* who is refused has something wrong, and nobody else */
+    ck_assert_int_eq(trust_examine(trust, cert, chain, on_found, &found), RC_OK);
+    ck_assert_msg((found.count > 0) == (rc != RC_OK), "%s: %u findings", checks[_i].why, found.count);
     sk_X509_free(chain);
     trust_free(&trust);
     X509_free(cert);
@@ -169,6 +193,33 @@ START_TEST(trust_checks_as_the_table_says)
         X509_free(issuers[i]);
         EVP_PKEY_free(keys[i]);
     }
+}
+END_TEST
+
+START_TEST(all_that_is_wrong_is_told)
+{
+    EVP_PKEY *ca_key = pki_key("P-256"), *key = pki_key("RSA1024");
+    struct pki_spec ca_spec = {.cn = "CA", .ca = true};
+    struct pki_spec spec = {.cn = "me", .purpose = "serverAuth", .digest = "SHA1", .from_s = -7200, .until_s = -60};
+    X509 *ca = pki_cert(&ca_spec, ca_key, NULL, NULL), *cert = pki_cert(&spec, key, ca, ca_key);
+    X509_CRL *crl = pki_crl(ca, ca_key, cert, 3600);
+    AUTO_BUF ca_pem = BUF_EMPTY;
+    AUTO_BUF crl_pem = BUF_EMPTY;
+    struct trust *trust;
+    struct found found = {0};
+    pki_cert_pem(ca, &ca_pem);
+    pki_crl_pem(crl, &crl_pem);
+    ck_assert_int_eq(trust_new(buf_view(&ca_pem), buf_view(&crl_pem), &trust, &why), RC_OK);
+    ck_assert_int_eq(trust_examine(trust, cert, NULL, on_found, &found), RC_OK);
+    ck_assert(has(&found, X509_V_ERR_CERT_HAS_EXPIRED) && has(&found, X509_V_ERR_INVALID_PURPOSE));
+    ck_assert(has(&found, X509_V_ERR_EE_KEY_TOO_SMALL) && has(&found, X509_V_ERR_CA_MD_TOO_WEAK));
+    ck_assert(has(&found, X509_V_ERR_CERT_REVOKED));
+    trust_free(&trust);
+    X509_CRL_free(crl);
+    X509_free(cert);
+    X509_free(ca);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(ca_key);
 }
 END_TEST
 
@@ -203,6 +254,7 @@ TCase *trust_tests(void)
     tcase_add_loop_test(t, identity_reads_as_the_table_says, 0, COUNT(identities));
     tcase_add_test(t, a_serial_must_be_positive);
     tcase_add_loop_test(t, trust_checks_as_the_table_says, 0, COUNT(checks));
+    tcase_add_test(t, all_that_is_wrong_is_told);
     tcase_add_test(t, trust_takes_only_cas_and_whole_files);
     return t;
 }
