@@ -87,6 +87,13 @@ const struct command commands[] = {
       "Asks the running server through its control socket: the processes, the vault and its TPM, the database, the\n"
       "server's certificate. Where something is wrong it says what to do. Exit code 0 only if keys are served.",
       cmd_status },
+    { "trace", "[CLIENT]", 0, 1, LOCAL_JSON | O(FOR) | O(COUNT_BLOCKS) | O(ADDRESS),
+      "show a client's requests and answers as they come",
+      "From all workers of this node, until interrupted: each message by its fields, why it failed, and connections that\n"
+      "never became a request. CLIENT is its name, a name of its certificate, or '*' for all. Key material, passwords,\n"
+      "data, initialization vectors and texts of the client's own are never shown, only their lengths. With --json each\n"
+      "message is one line. The audit tells who watched whom.",
+      cmd_trace },
     { "init", "", 0, 0, LOCAL_JSON | O(SELF_APPROVE) | O(REQUEST) | O(RESPONSE) | O(PROOF) | O(AUTH) | O(ESCROW) | O(PCRS) | O(NV_INDEX) |
       O(REPLACE),
       "make the root of all keys in this machine's TPM",

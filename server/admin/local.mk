@@ -19,6 +19,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_pair.c \
 	server/admin/cmd_policy.c \
 	server/admin/cmd_status.c \
+	server/admin/cmd_trace.c \
 	server/admin/commands.c \
 	server/admin/exit.def \
 	server/admin/file.c \

@@ -8,4 +8,5 @@ server_base_libbase_a_SOURCES = \
 	server/base/object.c server/base/object.h \
 	server/base/pool.c server/base/pool.h \
 	server/base/secret.c server/base/secret.h \
-	server/base/symmetric.c server/base/symmetric.h
+	server/base/symmetric.c server/base/symmetric.h \
+	server/base/trace.c server/base/trace.h

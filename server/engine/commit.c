@@ -119,6 +119,7 @@ void request_constant(struct engine_request *rq)
      */
     rc_t rc = answer_begin(rq);
     size_t count = rq->message_rc == RC_OK ? rq->message->count : 0;
+    rq->constant = true;
     rq->result_count = 0;
     for (size_t i = 0; i < count && rc == RC_OK; i++, rq->result_count++)
         rc = answer_failure(rq, i, RC_UNAVAILABLE, NULL);

@@ -17,6 +17,7 @@ struct engine;
 struct engine_request;
 struct policy_set;
 struct event_base;
+struct trace;
 struct vault_client;
 
 /* ---- sessions ------------------------------------------------------------------------------- */
@@ -109,6 +110,8 @@ void engine_set_vault(struct engine *e, struct vault_client *vault);
 void engine_set_tpm_label(struct engine *e, const char *label);
 /* Whether this is a test server, whose clients may use Interop; off at first. */
 void engine_set_interop(struct engine *e, bool allowed);
+/* Tells requests and answers to those who watch their client (server/base/trace.h). Borrowed; NULL: to nobody. */
+void engine_set_trace(struct engine *e, struct trace *trace);
 /* New limits after a reload; they hold for requests that come in later. */
 void engine_set_limits(struct engine *e, const struct engine_limits *limits);
 void engine_get_stats(const struct engine *e, struct engine_stats *out);

@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/base/trace.h"
 #include "server/policy/rules.h"
 
 /* Past this many times the queue limit not even a refusal is made. */
@@ -128,6 +129,11 @@ void engine_set_interop(struct engine *e, bool allowed)
     e->server.interop = allowed;
 }
 
+void engine_set_trace(struct engine *e, struct trace *trace)
+{
+    e->trace = trace;
+}
+
 void engine_set_limits(struct engine *e, const struct engine_limits *limits)
 {
     e->limits = *limits;
@@ -172,6 +178,8 @@ void request_end(struct engine_request *rq, struct buf *answer, bool close)
     rq->session->pending--;
     if (!answer || answer->len == 0)
         e->stats.lost_answers++;
+    if (trace_on(e->trace) && !e->closing)
+        trace_answer(rq, answer ? buf_view(answer) : BYTES_NONE, close || rq->close);
     AUTO_BUF nothing = BUF_EMPTY;
     if (!rq->gone)
         rq->done(rq->arg, answer ? answer : &nothing, close || rq->close);
@@ -290,6 +298,8 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
     }
     if (!s->known)
         rq->refusal = RC_AUTH_FAILED;
+    if (trace_on(e->trace))
+        trace_request(rq);
     request_run(rq);
     return rq;
 }

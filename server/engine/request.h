@@ -19,6 +19,7 @@ struct engine {
     struct vault_client *vault;
     struct engine_limits limits;
     struct op_server server;
+    struct trace *trace;              /* borrowed; NULL: none */
     char *version, *node, *tpm_label; /* owned; server views them */
     struct event *turn_over;          /* low priority: sends what this turn has queued */
     struct engine_request *requests;  /* all that are on their way */
@@ -101,6 +102,7 @@ struct engine_request {
     rc_t refusal; /* not RC_OK: every item fails with it, nothing is done */
     bool close;   /* close the connection after the answer */
     bool silent;  /* close it without one */
+    bool constant; /* answered with the constant error */
     struct identity who;
     struct op_limits op_limits;
     struct op_ids ids;
@@ -204,6 +206,10 @@ rc_t answer_whole(struct engine_request *rq, rc_t rc);
 rc_t answer_undo(struct engine_request *rq);
 /* The whole message, with the `count` items that it has. Takes the body. */
 rc_t answer_message(struct engine_request *rq, size_t count, struct buf *out);
+
+/* trace.c: tells those who watch the client; only while trace_on(). The answer is empty where there is none. */
+void trace_request(struct engine_request *rq);
+void trace_answer(struct engine_request *rq, struct bytes answer, bool close);
 
 /* login.c: looks a session's identity up. */
 rc_t login_again(struct engine_request *rq);

@@ -113,6 +113,18 @@ void conn_clock(struct conn *c)
         timer_set(c, at, clock_monotonic_us());
 }
 
+/* Which of them it was. */
+static const char *deadline_text(const struct conn *c)
+{
+    if (c->state == CONN_LOGIN)
+        return "who it is could not be found out in time: is the database away?";
+    if (c->state == CONN_LINGER)
+        return "the client did not end its side";
+    if (c->out.len)
+        return "the client did not read its answer";
+    return c->frame_open ? "a request did not come whole in time" : "nothing was asked for a long time";
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
@@ -128,6 +140,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         log_debug("conn.deadline", " address=%s state=%s", c->address, conn_state_name(c->state));
         if (c->state == CONN_HANDSHAKE)
             net_log_failure(c->net, c, "deadline");
+        else
+            conn_tell(c, "deadline", deadline_text(c));
         conn_on(c, ON_DEADLINE);
         return;
     }
@@ -168,10 +182,12 @@ static rc_t address_count(struct conn *c)
         return RC_OK;
     if (limits_handshake(net->limits, key, clock_monotonic_us()) != RC_OK) {
         net->stats.refused_rate++;
+        conn_tell(c, "refused", "more handshakes of this address than [limits] address_handshakes allows");
         return RC_BUSY;
     }
     if (limits_add(net->limits, LIMITS_ADDRESS, key) != RC_OK) {
         net->stats.refused_limit++;
+        conn_tell(c, "refused", "more connections of this address than [limits] address_connections allows");
         return RC_BUSY;
     }
     c->counted = true;
@@ -212,6 +228,21 @@ void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer)
 
 /* ---- login ---------------------------------------------------------------------------------- */
 
+static const char *refusal_text(rc_t rc)
+{
+    switch (rc) {
+    case RC_AUTH_FAILED:
+        return "no client has this certificate, or it is disabled, revoked or out of its time";
+    case RC_BUSY:
+        return "more connections of this client than [limits] identity_connections allows";
+    case RC_BAD_VALUE:
+    case RC_TOO_MANY:
+        return "its certificate has no name that can be used, or too many";
+    default:
+        return rc_text(rc);
+    }
+}
+
 /* Who came with a good certificate and was not let in: the administrator needs its name and serial
  * number. */
 static void log_refused(const struct conn *c, rc_t rc)
@@ -225,6 +256,7 @@ static void log_refused(const struct conn *c, rc_t rc)
     else
         log_info("conn.refused", " address=%s result=%s", c->address, rc_name(rc));
     cert_identity_free(&id);
+    conn_tell(c, "refused", refusal_text(rc));
 }
 
 static void on_login(void *arg, rc_t rc)
@@ -248,6 +280,7 @@ static void on_login(void *arg, rc_t rc)
     } else if (rc == RC_AUTH_FAILED) { /* asked again: it was let in once, and is not welcome now */
         net->stats.rechecks_failed++;
         log_info("conn.recheck", " address=%s result=%s", c->address, rc_name(rc));
+        conn_tell(c, "shut out", "the client was disabled or its certificate revoked");
         conn_on(c, ON_REFUSED);
     }
 }
@@ -351,6 +384,7 @@ void conn_begin_login(struct conn *c)
 void conn_begin_open(struct conn *c)
 {
     log_debug("conn.open", " address=%s", c->address);
+    conn_tell(c, "connected", NULL);
     c->quiet_since = clock_monotonic_us();
     conn_want(c);
     conn_read(c); /* the first request may have come together with the end of the handshake */
@@ -416,6 +450,7 @@ void conn_close(struct conn *c)
 {
     struct net *net = c->net;
     log_debug("conn.close", " address=%s state=%s", c->address, conn_state_name(c->state));
+    conn_tell(c, "closed", NULL);
     event_del(&c->on_read);
     event_del(&c->on_write);
     event_del(&c->on_timer);

@@ -15,6 +15,7 @@
 
 #include "certs/identity.h"
 #include "proto/base/buf.h"
+#include "server/base/trace.h"
 #include "server/net/net.h"
 
 enum {
@@ -118,6 +119,7 @@ struct net {
     struct limits *limits;
     struct net_settings set;
     struct net_stats stats;
+    struct trace *trace;
     struct tls *tls;
 
     struct {
@@ -179,6 +181,15 @@ void conn_linger(struct conn *c);
 /* Whether another request may be taken: state, requests and bytes under way. */
 bool conn_may_take(const struct conn *c);
 bool conn_may_read(const struct conn *c);
+
+/* ---- trace.c ---- */
+/* Tells those who watch this peer what became of its connection: `what` in two words, `why` in a sentence or NULL. */
+void conn_trace(const struct conn *c, const char *what, const char *why);
+static inline void conn_tell(const struct conn *c, const char *what, const char *why)
+{
+    if (trace_on(c->net->trace))
+        conn_trace(c, what, why);
+}
 
 /* ---- net.c ---- */
 void net_ready(struct net *net, struct conn *c);

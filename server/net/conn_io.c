@@ -114,6 +114,7 @@ static void request_submit(struct conn *c, struct buf *request)
     if (!f->request) {
         buf_free(request);
         f->done = true; /* nothing to abandon */
+        conn_tell(c, "refused", "the server has as many requests under way as it may, or no memory");
         conn_on(c, ON_FAILED);
     }
 }

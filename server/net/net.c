@@ -282,6 +282,7 @@ static bool may_log(struct net *net)
 void net_log_failure(struct net *net, const struct conn *c, const char *reason)
 {
     net->stats.handshakes_failed++;
+    conn_tell(c, "tls failed", reason);
     if (may_log(net))
         log_info("tls.failed", " address=%s reason=\"%s\"", c->address, reason);
 }
@@ -289,6 +290,7 @@ void net_log_failure(struct net *net, const struct conn *c, const char *reason)
 void net_log_frame(struct net *net, const struct conn *c, rc_t rc)
 {
     net->stats.bad_frames++;
+    conn_tell(c, "malformed", rc_text(rc));
     if (may_log(net))
         log_info("conn.frame", " address=%s result=%s", c->address, rc_name(rc));
 }
@@ -316,6 +318,7 @@ static void recheck(struct net *net, struct conn *c)
     if (tls_recheck(net->tls, c->ssl, &why) != RC_OK) {
         net->stats.rechecks_failed++;
         log_info("conn.recheck", " address=%s reason=\"%s\"", c->address, why);
+        conn_tell(c, "shut out", why);
         conn_on(c, ON_REFUSED);
         return;
     }
@@ -391,6 +394,7 @@ rc_t net_new(const struct net_config *config, struct net **out)
     net->engine = config->engine;
     net->limits = config->limits;
     net->set = config->settings;
+    net->trace = config->trace;
     signal(SIGPIPE, SIG_IGN); /* a peer that has gone is an error of SSL_write, not our end */
     TAILQ_INIT(&net->conns);
     TAILQ_INIT(&net->ready);

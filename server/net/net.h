@@ -12,6 +12,7 @@
 
 struct event_base;
 struct net;
+struct trace;
 
 /* The engine as net sees it; net_engine_real() is the true one, tests have their own. */
 struct net_engine {
@@ -75,6 +76,7 @@ struct net_config {
     struct net_engine engine;
     struct limits *limits; /* borrowed; outlives net; NULL: no limits by identity and address */
     struct net_settings settings;
+    struct trace *trace; /* who is told of connections (server/base/trace.h); borrowed; NULL: nobody */
 };
 
 rc_t net_new(const struct net_config *config, struct net **out);

@@ -28,6 +28,8 @@ static void on_ask_listener(struct child *c, struct control_message *m)
 {
     (void)m;
     (void)child_send(c, CONTROL_LISTENER, BYTES_NONE, c->sup->listeners, c->sup->listener_count);
+    c->listens = true;
+    trace_lines_join(c);
 }
 
 void child_send_tls(struct child *c)
@@ -147,6 +149,11 @@ static void on_vault_status(struct child *c, struct control_message *m)
     json_decref(report);
 }
 
+static void on_trace_noted(struct child *c, struct control_message *m)
+{
+    trace_line_noted(c->sup, load_be32(m->body), m->body[4] == 1);
+}
+
 static void (*const answers[CONTROL_COUNT])(struct child *c, struct control_message *m) = {
     [CONTROL_HELLO] = on_hello,
     [CONTROL_ASK_CONFIG] = on_ask_config,
@@ -159,6 +166,7 @@ static void (*const answers[CONTROL_COUNT])(struct child *c, struct control_mess
     [CONTROL_READY] = on_ready,
     [CONTROL_STATS] = on_stats,
     [CONTROL_VAULT_STATUS] = on_vault_status,
+    [CONTROL_TRACE_NOTED] = on_trace_noted,
 };
 
 void child_answer(struct child *c, struct control_message *m)

@@ -167,7 +167,7 @@ void child_start(struct child *c)
 
     if (s->state == SUPERVISOR_DRAINING || c->pid)
         return;
-    c->greeted = c->wants_channel = c->wants_tls = false;
+    c->greeted = c->wants_channel = c->wants_tls = c->listens = false;
     memset(&c->stats, 0, sizeof c->stats);
     rc = control_pair(ends);
     if (rc == RC_OK) {

@@ -1,11 +1,14 @@
 /*
- * The control socket of the administrator: one command line in, one JSON text out, then the end.
+ * The control socket of the administrator: one command line in, one JSON text out, then the end. A
+ * trace goes on until the administrator leaves; its text comes from the workers, by a socket that is
+ * passed along with the answer.
  * Only root, the user the server runs as, and members of admin_group (as their main group) are
  * heard; the kernel says who they are. See supervisor.h and status_client.h.
  */
 #include "config.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,17 +17,20 @@
 
 #include "server/process/supervisor.h"
 
-enum { COMMAND_MAX = 64, ADMIN_WAIT_S = 5 };
+enum { COMMAND_MAX = 320, ADMIN_WAIT_S = 5, WHO_MAX = 96 };
 
 struct admin {
     struct supervisor *sup;
     struct admin *next;
     int fd;
     struct event *event;
+    char who[WHO_MAX]; /* "root (uid 0, pid 4711)", for the audit */
     char command[COMMAND_MAX];
     size_t have;
     char *answer; /* owned; NULL while the command is read */
     size_t answer_len, sent;
+    struct trace_line *trace; /* asked for, or under way */
+    bool tracing;             /* under way: no deadline */
 };
 
 static void admin_drop(struct admin *a)
@@ -35,12 +41,87 @@ static void admin_drop(struct admin *a)
             a->sup->admin_count--;
             break;
         }
+    trace_line_close(&a->trace);
     if (a->event)
         event_free(a->event);
     close(a->fd);
     free(a->answer);
     free(a);
 }
+
+/* Waits for the next byte to read or for room to write. */
+static void admin_wait(struct admin *a, short what);
+
+static void admin_refuse(struct admin *a, const char *error)
+{
+    char text[256];
+
+    snprintf(text, sizeof text, "{\"ok\": false, \"error\": \"%s\"}\n", error);
+    a->answer = strdup(text);
+    a->answer_len = a->answer ? strlen(a->answer) : 0;
+}
+
+/* ---- traces ---- */
+
+/* The answer, and with it the end of the socket that the text comes by. */
+static bool pass(int to, int fd)
+{
+    static const char done[] = "{\"ok\": true}\n";
+    struct iovec text = {(void *)(uintptr_t)done, sizeof done - 1};
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int))];
+    } extra = {0};
+    struct msghdr msg = {
+        .msg_iov = &text, .msg_iovlen = 1, .msg_control = extra.room, .msg_controllen = sizeof extra.room};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    return sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.iov_len;
+}
+
+static void on_trace_begun(void *arg, const char *error, int fd)
+{
+    struct admin *a = arg;
+
+    if (error) {
+        trace_line_close(&a->trace);
+        admin_refuse(a, error);
+        if (a->answer)
+            admin_wait(a, EV_WRITE);
+        else
+            admin_drop(a);
+    } else if (pass(a->fd, fd)) {
+        a->tracing = true;
+        admin_wait(a, EV_READ);
+    } else {
+        admin_drop(a);
+    }
+}
+
+static void trace_run(struct admin *a, const char *what)
+{
+    switch (trace_line_open(a->sup, what, a->who, on_trace_begun, a, &a->trace)) {
+    case RC_OK:
+        return;
+    case RC_TOO_MANY:
+        admin_refuse(a, "there are as many traces as there may be at a time: end another one");
+        return;
+    case RC_BAD_VALUE:
+        admin_refuse(a, "say trace text or trace json, then client:NAME, address:ADDRESS or all");
+        return;
+    case RC_UNAVAILABLE:
+        admin_refuse(a, "no worker is up: there is nothing to be traced, and nobody to audit it");
+        return;
+    default:
+        admin_refuse(a, "the server has no memory or no descriptor left for it");
+    }
+}
+
+/* ---- commands ---- */
 
 static void admin_run(struct admin *a)
 {
@@ -58,20 +139,22 @@ static void admin_run(struct admin *a)
     } else if (!strcmp(a->command, "drain") || !strcmp(a->command, "stop")) {
         a->answer = strdup(done);
         supervisor_stop(s, a->command[0] == 'd');
+    } else if (!strncmp(a->command, "trace ", 6)) {
+        trace_run(a, a->command + 6);
     } else {
-        a->answer = strdup("{\"ok\": false, \"error\": \"no such command: say status, reload, "
-                           "domains, drain or stop\"}\n");
+        admin_refuse(a, "no such command: say status, reload, domains, drain, stop or trace");
     }
     a->answer_len = a->answer ? strlen(a->answer) : 0;
 }
 
-/* Waits for the next byte to read or for room to write. */
-static void admin_wait(struct admin *a, short what);
-
 static void admin_read(struct admin *a)
 {
-    ssize_t n = recv(a->fd, a->command + a->have, sizeof a->command - 1 - a->have, 0);
+    ssize_t n;
     char *end;
+
+    if (a->trace)
+        a->have = 0; /* no second command: whatever comes is dropped, and an end ends the trace */
+    n = recv(a->fd, a->command + a->have, sizeof a->command - 1 - a->have, 0);
 
     if (n <= 0) {
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -80,14 +163,18 @@ static void admin_read(struct admin *a)
             admin_wait(a, EV_READ);
         return;
     }
+    if (a->trace) {
+        admin_wait(a, EV_READ);
+        return;
+    }
     a->have += (size_t)n;
     a->command[a->have] = 0;
     end = strchr(a->command, '\n');
     if (end) {
         *end = 0;
         admin_run(a);
-        if (a->answer)
-            admin_wait(a, EV_WRITE);
+        if (a->answer || a->trace)
+            admin_wait(a, a->answer ? EV_WRITE : EV_READ);
         else
             admin_drop(a);
     } else if (a->have == sizeof a->command - 1) {
@@ -117,7 +204,9 @@ static void on_admin_event(evutil_socket_t fd, short what, void *arg)
     struct admin *a = arg;
 
     (void)fd;
-    if (what & EV_TIMEOUT)
+    if ((what & EV_TIMEOUT) && a->trace)
+        on_trace_begun(a, "the trace was not written to the audit in time: is the database away?", -1);
+    else if (what & EV_TIMEOUT)
         admin_drop(a);
     else if (a->answer)
         admin_write(a);
@@ -132,35 +221,44 @@ static void admin_wait(struct admin *a, short what)
     if (a->event)
         event_free(a->event);
     a->event = event_new(a->sup->base, a->fd, what, on_admin_event, a);
-    if (!a->event || event_add(a->event, &t))
+    if (!a->event || event_add(a->event, a->tracing ? NULL : &t))
         admin_drop(a);
 }
 
-static bool may_enter(const struct supervisor *s, int fd)
+static bool may_enter(const struct supervisor *s, int fd, struct ucred *who)
 {
-    struct ucred who;
-    socklen_t len = sizeof who;
+    socklen_t len = sizeof *who;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) || len != sizeof who)
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) || len != sizeof *who)
         return false;
-    return who.uid == 0 || who.uid == geteuid() || (s->has_admin_gid && who.gid == s->admin_gid);
+    return who->uid == 0 || who->uid == geteuid() || (s->has_admin_gid && who->gid == s->admin_gid);
+}
+
+static void name_peer(struct admin *a, const struct ucred *who)
+{
+    const struct passwd *user = getpwuid(who->uid);
+
+    snprintf(a->who, sizeof a->who, "%.32s (uid %u, pid %d)", user ? user->pw_name : "?", (unsigned)who->uid,
+             (int)who->pid);
 }
 
 static void on_connect(evutil_socket_t fd, short what, void *arg)
 {
     struct supervisor *s = arg;
     struct admin *a;
+    struct ucred who;
     int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     (void)what;
     if (peer < 0)
         return;
-    if (!may_enter(s, peer) || s->admin_count >= ADMINS_MAX || !(a = calloc(1, sizeof *a))) {
+    if (!may_enter(s, peer, &who) || s->admin_count >= ADMINS_MAX || !(a = calloc(1, sizeof *a))) {
         close(peer);
         return;
     }
     a->sup = s;
     a->fd = peer;
+    name_peer(a, &who);
     a->next = s->admins;
     s->admins = a;
     s->admin_count++;

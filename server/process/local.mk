@@ -13,7 +13,10 @@ server_process_libprocess_a_SOURCES = \
 	server/process/status.c \
 	server/process/status_client.c server/process/status_client.h \
 	server/process/supervisor.c server/process/supervisor.h \
+	server/process/trace_client.c server/process/trace_client.h \
+	server/process/traces.c \
 	server/process/systemd.c server/process/systemd.h \
 	server/process/unseal.c server/process/unseal.h \
 	server/process/worker.c server/process/worker.h \
-	server/process/worker_private.h server/process/worker_settings.c
+	server/process/worker_private.h server/process/worker_settings.c \
+	server/process/worker_trace.c

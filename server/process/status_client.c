@@ -14,7 +14,7 @@
 
 enum { ANSWER_MAX = 1 << 20 };
 
-static rc_t reach(const char *path, int *fd_out)
+rc_t status_reach(const char *path, int *fd_out)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int error;
@@ -66,7 +66,7 @@ rc_t status_ask(const char *path, const char *command, int wait_ms, struct buf *
     rc_t rc;
 
     TRY(buf_add_fmt(&line, "%s\n", command));
-    TRY(reach(path, &fd));
+    TRY(status_reach(path, &fd));
     rc = send(fd, line.data, line.len, MSG_NOSIGNAL) == (ssize_t)line.len ? RC_OK : RC_DENIED;
     if (rc == RC_OK)
         rc = read_answer(fd, until, json);

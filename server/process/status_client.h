@@ -21,5 +21,8 @@
  * "ok": false, "error": "sentence" }
  */
 rc_t status_ask(const char *path, const char *command, int wait_ms, struct buf *json);
+/* Connects to the control socket at `path`; *fd_out is the caller's. RC_UNAVAILABLE, RC_DENIED, RC_IO as above;
+ * RC_CONFIG: the path is too long. */
+rc_t status_reach(const char *path, int *fd_out);
 
 #endif

@@ -2,7 +2,8 @@
  * holdfastd: opens what needs rights, starts one vault and N workers, passes them descriptors on
  * request, starts again what dies, reloads, drains. Reads no byte from the network. The parts:
  * supervisor.c (start, loop, stop), children.c (life of a child), answers.c (their requests),
- * files.c (what is opened for them), control_socket.c and status.c (the administrator's view).
+ * files.c (what is opened for them), control_socket.c, status.c and traces.c (the
+ * administrator's view).
  */
 #ifndef SERVER_PROCESS_SUPERVISOR_H
 #define SERVER_PROCESS_SUPERVISOR_H
@@ -49,6 +50,7 @@ struct child {
     struct event *readable, *timer; /* timer: start again, or the start's deadline */
     bool greeted;                   /* HELLO came: channels may be sent */
     bool wants_channel, wants_tls;
+    bool listens;     /* a worker that got its sockets: nothing it asks for is on its way any more */
     unsigned wait_ms; /* before the next start, if it dies soon */
     uint64_t restarts;
     int64_t started_us, heard_us;
@@ -63,6 +65,7 @@ struct watched {
 };
 
 struct admin;
+struct trace_line;
 
 struct supervisor {
     struct event_base *base;
@@ -93,6 +96,8 @@ struct supervisor {
     struct event *on_admin;
     struct admin *admins;
     unsigned admin_count;
+    struct trace_line *traces; /* under way */
+    uint32_t trace_count;      /* ever begun */
 };
 
 /* Runs until told to stop. The exit status of the program: 0 after an orderly stop. */
@@ -148,6 +153,21 @@ void files_poll(struct supervisor *s, bool *tls_changed, bool *node_changed);
 /* control_socket.c */
 rc_t control_socket_open(struct supervisor *s);
 void control_socket_close(struct supervisor *s);
+
+/*
+ * traces.c. Begins to watch whom the command line "text|json WHOM" names, for `who`: written to the audit first, so it
+ * calls back once: with why not, or with NULL and the reader's end, to be passed on (it is closed afterwards).
+ * The line is the caller's to close, when the administrator leaves. RC_TOO_MANY, RC_BAD_VALUE: no such whom;
+ * RC_UNAVAILABLE: no worker is up; RC_IO, RC_NO_MEMORY.
+ */
+typedef void trace_begun_fn(void *arg, const char *error, int fd);
+rc_t trace_line_open(struct supervisor *s, const char *command, const char *who, trace_begun_fn *begun, void *arg,
+                     struct trace_line **out);
+void trace_line_close(struct trace_line **line);
+/* A worker has written a note, or could not. */
+void trace_line_noted(struct supervisor *s, uint32_t id, bool audited);
+/* A worker has begun to listen: it watches too. */
+void trace_lines_join(struct child *worker);
 
 /* status.c: the answer to `status`; malloc'ed text or NULL. */
 char *status_text(const struct supervisor *s);

@@ -151,8 +151,14 @@ static void on_drain(struct worker *w, struct control_message *m)
 }
 
 static void (*const answers[CONTROL_COUNT])(struct worker *w, struct control_message *m) = {
-    [CONTROL_CONFIG] = on_config, [CONTROL_CHANNEL] = on_channel, [CONTROL_TLS] = on_tls,
-    [CONTROL_LOOK] = on_look,     [CONTROL_DRAIN] = on_drain,
+    [CONTROL_CONFIG] = on_config,
+    [CONTROL_CHANNEL] = on_channel,
+    [CONTROL_TLS] = on_tls,
+    [CONTROL_DRAIN] = on_drain,
+    [CONTROL_LOOK] = on_look,
+    [CONTROL_TRACE] = worker_on_trace,
+    [CONTROL_TRACE_END] = worker_on_trace_end,
+    [CONTROL_TRACE_NOTE] = worker_on_trace_note,
 };
 
 static void on_control(evutil_socket_t fd, short what, void *arg)
@@ -240,9 +246,12 @@ static void look_at_channel(struct worker *w)
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
+    struct worker *w = arg;
+
     (void)fd, (void)what;
-    look_at_channel(arg);
-    report(arg);
+    look_at_channel(w);
+    trace_tick(&w->trace);
+    report(w);
 }
 
 /* ---- start ---- */
@@ -267,7 +276,7 @@ static rc_t make_parts(struct worker *w)
                                    .limits = worker_engine_limits(w->config),
                                    .server_version = PACKAGE_VERSION};
     struct net_config net = {
-        .base = w->base, .limits = w->limits, .settings = worker_net_settings(w->config)};
+        .base = w->base, .limits = w->limits, .settings = worker_net_settings(w->config), .trace = &w->trace};
     char opener[120];
 
     worker_opener(w->config, w->number, opener, sizeof opener);
@@ -283,6 +292,7 @@ static rc_t make_parts(struct worker *w)
     engine_set_tpm_label(
         w->engine, strncmp(w->config->vault_tpm, "swtpm:", 6) ? "hardware" : "software (swtpm)");
     engine_set_interop(w->engine, w->config->server_interop);
+    engine_set_trace(w->engine, &w->trace);
     net.engine = net_engine_real(w->engine);
     return net_new(&net, &w->net);
 }
@@ -378,6 +388,7 @@ static void end(struct worker *w)
     unseal_free(&w->unseal);
     vault_client_free(w->vault);
     db_free(w->db);
+    trace_end_all(&w->trace);
     limits_unmap(&w->limits);
     event_base_free(w->base);
 }

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "db/db.h"
+#include "server/base/trace.h"
 #include "server/engine/engine.h"
 #include "server/ipc/control.h"
 #include "server/net/net.h"
@@ -30,7 +31,13 @@ struct worker {
     unsigned without_vault; /* seconds since the vault's channel was lost */
     int64_t drain_until_us;
     struct stats stats;
+    struct trace trace;
 };
+
+/* worker_trace.c: what the supervisor says of traces. */
+void worker_on_trace(struct worker *w, struct control_message *m);
+void worker_on_trace_end(struct worker *w, struct control_message *m);
+void worker_on_trace_note(struct worker *w, struct control_message *m);
 
 struct engine_limits worker_engine_limits(const struct config *c);
 struct net_settings worker_net_settings(const struct config *c);

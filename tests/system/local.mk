@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/system/test_restart.py \
 	tests/system/test_revocation.py \
 	tests/system/test_tenants.py \
+	tests/system/test_trace.py \
 	tests/system/test_unit.py \
 	tests/system/test_vault_states.py \
 	tests/system/test_versions.py \

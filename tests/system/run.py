@@ -28,6 +28,7 @@ MODULES = [
     "test_reload",
     "test_revocation",
     "test_policy_decide",
+    "test_trace",
     "test_hostile",
     "test_limits",
     "test_crowd",

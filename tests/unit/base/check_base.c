@@ -12,6 +12,7 @@
 #include "server/base/pool.h"
 #include "server/base/secret.h"
 #include "server/base/symmetric.h"
+#include "tests/unit/base/test_trace.h"
 
 /* ---- identifiers ---- */
 
@@ -447,6 +448,7 @@ int main(void)
     tcase_add_test(t, a_length_that_no_key_has_is_none);
     tcase_add_test(t, each_row_of_the_table_agrees_with_itself);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, trace_tests());
     SRunner *sr = srunner_create(s);
 #ifdef HF_SANITIZERS
     srunner_set_fork_status(sr, CK_NOFORK);

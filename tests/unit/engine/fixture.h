@@ -93,5 +93,6 @@ Suite *secrecy_suite(void);
 Suite *templates_suite(void);
 Suite *locate_suite(void);
 Suite *trouble_suite(void);
+Suite *trace_suite(void);
 
 #endif
