@@ -133,6 +133,24 @@ typedef bool db_json_fn(void *arg, const char *json);
 /* The rows of policy.WHAT, for instance "groups v ORDER BY domain, name": v is the view's name. */
 rc_t db_policy_rows(struct db_admin *admin, const char *what, db_json_fn *each, void *arg);
 
+/* What policy has of a certificate and of the client that it is. */
+struct db_standing {
+    bool certificate_known; /* it was issued or added here */
+    bool revoked;           /* and is revoked */
+    bool client_enabled, domain_enabled;
+    bool second_factor; /* each request must carry a Credential */
+    char domain[256];
+    char other_issuer[1024]; /* policy knows its first name, but of this issuer; empty: it does not */
+    int64_t clock_us;        /* of the database, microseconds since 1970 */
+};
+struct db_identity;
+struct arena;
+/* Asks who a certificate is as a worker does, by its statement: fills id as the load of a login does. id's texts lie in
+ * the arena. RC_BAD_UTF8, RC_NO_MEMORY, RC_UNAVAILABLE, RC_INTEGRITY. */
+rc_t db_identity_find(struct db_admin *admin, struct arena *arena, struct db_identity *id);
+/* What else there is to be known of it. The domain is the client's; its name is empty where no client was found. */
+rc_t db_identity_standing(struct db_admin *admin, const struct db_identity *id, struct db_standing *out);
+
 /* ---- audit (role holdfast_auditor) ---------------------------------------------------------- */
 
 struct db_verify_row {

@@ -42,6 +42,9 @@ void loader_close(struct db *db);
 void loader_answer(struct db *db);
 /* True for an error of the server, which is logged, or a lost connection (r == NULL). */
 bool load_failed(const PGresult *r, const char *what);
+/* Parameters and answer of STMT_IDENTITY. Errors as db_identity_find() has them. */
+rc_t identity_params(const struct db_identity *id, struct pg_params *p);
+rc_t identity_read(struct arena *arena, const PGresult *r, struct db_identity *id);
 
 /* Sends one Locate; its result comes to on_result, then on_sync. False: the connection is broken.
  */

@@ -338,9 +338,8 @@ static void batch_send(struct db *db, struct db_load *loads, size_t count, size_
 
 /* ---- the others ---- */
 
-static rc_t read_identity(struct db_load *load, const PGresult *r)
+rc_t identity_read(struct arena *arena, const PGresult *r, struct db_identity *id)
 {
-    struct db_identity *id = &load->identity;
     id->found = PQntuples(r) > 0;
     if (!id->found)
         return RC_OK;
@@ -350,15 +349,15 @@ static rc_t read_identity(struct db_load *load, const PGresult *r)
         !pg_get_bool(r, 0, 5, &id->revoked))
         return RC_INTEGRITY;
     id->domain = (uint64_t)domain;
-    id->client_name = arena_copy(load->arena, pg_get_bytes(r, 0, 1));
-    id->policy = arena_copy(load->arena, pg_get_bytes(r, 0, 6));
+    id->client_name = arena_copy(arena, pg_get_bytes(r, 0, 1));
+    id->policy = arena_copy(arena, pg_get_bytes(r, 0, 6));
     return id->client_name.data && id->policy.data ? RC_OK : RC_NO_MEMORY;
 }
 
 static void on_identity(void *arg, const PGresult *r)
 {
     struct db_load *load = arg;
-    load->own.rc = load_failed(r, "identity") ? RC_UNAVAILABLE : read_identity(load, r);
+    load->own.rc = load_failed(r, "identity") ? RC_UNAVAILABLE : identity_read(load->arena, r, &load->identity);
 }
 
 static void on_locate(void *arg, const PGresult *r)
@@ -380,11 +379,8 @@ static void on_single(void *arg, bool ok)
         ask_again(load);
 }
 
-static rc_t send_identity(struct db *db, struct db_load *load)
+rc_t identity_params(const struct db_identity *id, struct pg_params *p)
 {
-    struct db_identity *id = &load->identity;
-    struct pg_params *p = &db->loader.params;
-    pg_params_clear(p);
     if (id->name_count > DB_IDENTITY_NAMES)
         return RC_TOO_MANY;
     if (!utf8_storable(id->issuer) || !utf8_storable(id->fingerprint))
@@ -401,7 +397,14 @@ static rc_t send_identity(struct db *db, struct db_load *load)
             return RC_BAD_UTF8;
         TRY(pg_element_bytes(&p->data, id->names[i].value));
     }
-    TRY(pg_param_bytes(p, id->fingerprint));
+    return pg_param_bytes(p, id->fingerprint);
+}
+
+static rc_t send_identity(struct db *db, struct db_load *load)
+{
+    struct pg_params *p = &db->loader.params;
+    pg_params_clear(p);
+    TRY(identity_params(&load->identity, p));
     return conn_query(db->load, STMT_IDENTITY, p, on_identity, load) ? RC_OK : RC_UNAVAILABLE;
 }
 

@@ -102,6 +102,7 @@ enum cli_exit cmd_recovery_check(struct cli *cli);
 enum cli_exit cmd_recovery_restore(struct cli *cli);
 enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_trace(struct cli *cli);
+enum cli_exit cmd_client_doctor(struct cli *cli);
 enum cli_exit cmd_config_show(struct cli *cli);
 enum cli_exit cmd_config_check(struct cli *cli);
 enum cli_exit cmd_db_migrate(struct cli *cli);

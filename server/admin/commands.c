@@ -160,6 +160,12 @@ const struct command commands[] = {
       "With --out a private key is made here; with --csr the client's own request is signed and the certificate\n"
       "printed. The client's objects belong to NAME, whatever certificate it holds later. It stays in its domain.",
       cmd_client_add },
+    { "client doctor", "CERT", 1, 1, LOCAL_JSON | O(DATABASE) | O(CHAIN) | O(DOCTOR_KEY),
+      "say what is wrong with a client's certificate",
+      "Looks at it as this server would: the file, its time, key and signature, its purpose, its issuer and chain against\n"
+      "[tls] client_ca, the CRL, its names, the client and the domain that policy has for them. Each finding comes with\n"
+      "what to do next. Exit code 0 only if the client would be let in.",
+      cmd_client_doctor },
     { "client list", "", 0, 0, LOCAL_JSON,
       "list clients and their certificates",
       "",

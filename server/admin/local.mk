@@ -12,6 +12,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_client.c \
 	server/admin/cmd_config.c \
 	server/admin/cmd_db.c \
+	server/admin/cmd_doctor.c \
 	server/admin/cmd_domain.c \
 	server/admin/cmd_group.c \
 	server/admin/cmd_init.c \
@@ -21,6 +22,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_status.c \
 	server/admin/cmd_trace.c \
 	server/admin/commands.c \
+	server/admin/doctor.c server/admin/doctor.h \
 	server/admin/exit.def \
 	server/admin/file.c \
 	server/admin/key_pem.c server/admin/key_pem.h \

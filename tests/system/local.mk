@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/system/test_clock.py \
 	tests/system/test_commands.py \
 	tests/system/test_crowd.py \
+	tests/system/test_doctor.py \
 	tests/system/test_hostile.py \
 	tests/system/test_final.py \
 	tests/system/test_kill.py \

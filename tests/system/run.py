@@ -29,6 +29,7 @@ MODULES = [
     "test_revocation",
     "test_policy_decide",
     "test_trace",
+    "test_doctor",
     "test_hostile",
     "test_limits",
     "test_crowd",
