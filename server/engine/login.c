@@ -52,9 +52,11 @@ static rc_t take_policy(const struct db_identity *id, struct session *s)
  * be understood. */
 static rc_t take(const struct db_identity *id, struct session *s)
 {
-    s->known = false;
-    if (!id->found || !id->enabled || id->revoked)
+    if (!id->found || !id->enabled || id->revoked) {
+        s->known = false;
         return RC_AUTH_FAILED;
+    }
+    /* Where this fails the session stays as it was: no commit takes what it decides by, until it is another one. */
     TRY(take_policy(id, s));
     char *name = strndup((const char *)id->client_name.data, id->client_name.len);
     if (!name)
