@@ -397,6 +397,7 @@ int main(void)
     srunner_add_suite(sr, pair_suite());
     srunner_add_suite(sr, race_suite());
     srunner_add_suite(sr, secrecy_suite());
+    srunner_add_suite(sr, access_suite());
     srunner_add_suite(sr, templates_suite());
     srunner_add_suite(sr, locate_suite());
     srunner_add_suite(sr, trace_suite());

@@ -90,6 +90,7 @@ Suite *attributes_suite(void);
 Suite *pair_suite(void);
 Suite *race_suite(void);
 Suite *secrecy_suite(void);
+Suite *access_suite(void);
 Suite *templates_suite(void);
 Suite *locate_suite(void);
 Suite *trouble_suite(void);

@@ -6,6 +6,9 @@ tests_unit_check_engine_SOURCES = \
 	tests/unit/engine/test_attributes.c tests/unit/engine/test_pair.c tests/unit/engine/test_race.c \
 	tests/unit/engine/test_secrecy.c tests/unit/engine/test_templates.c tests/unit/engine/test_locate.c \
 	tests/unit/engine/test_trouble.c tests/unit/engine/test_trace.c tests/unit/vault/asym_keys.h \
+	tests/unit/engine/test_secrecy.c tests/unit/engine/test_access.c tests/unit/engine/test_templates.c \
+	tests/unit/engine/test_locate.c \
+	tests/unit/engine/test_trouble.c tests/unit/vault/asym_keys.h \
 	tests/unit/vault_service/fixture.c tests/unit/vault_service/fixture.h \
 	tests/support/pg.c tests/support/pg.h
 tests_unit_check_engine_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
