@@ -31,7 +31,8 @@ db_migrations = \
 	$(srcdir)/db/migrations/0011_policy_model.sql \
 	$(srcdir)/db/migrations/0012_clients_api.sql \
 	$(srcdir)/db/migrations/0013_rules_api.sql \
-	$(srcdir)/db/migrations/0016_compiled.sql
+	$(srcdir)/db/migrations/0016_compiled.sql \
+	$(srcdir)/db/migrations/0018_audit_views.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.
