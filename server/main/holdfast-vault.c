@@ -91,6 +91,17 @@ static void status_changed(void *arg, struct bytes json)
     (void)control_send(CONTROL_FD, BY_VAULT, CONTROL_VAULT_STATUS, json, NULL, 0);
 }
 
+static void signed_stub(void *arg, uint32_t number, rc_t rc, struct bytes answer)
+{
+    (void)arg;
+    AUTO_BUF body = BUF_EMPTY;
+    if (rc != RC_OK && answer.len == 0)
+        answer = bytes_str(rc_text(rc));
+    if (buf_add_be32(&body, number) == RC_OK && buf_add_u8(&body, rc == RC_OK) == RC_OK &&
+        buf_add(&body, answer.data, answer.len < 500 ? answer.len : 500) == RC_OK)
+        (void)control_send(CONTROL_FD, BY_VAULT, CONTROL_SIGNED, buf_view(&body), NULL, 0);
+}
+
 static void peer_gone(void *arg)
 {
     struct vault_process *v = arg;
@@ -144,6 +155,14 @@ static void on_config(struct vault_process *v, struct control_message *m)
     (void)child_read_config(m, &config); /* the log level is all that a reload changes here */
 }
 
+static void on_sign(struct vault_process *v, struct control_message *m)
+{
+    uint32_t number = load_be32(m->body);
+    rc_t rc = vault_service_sign_stub(v->service, number, bytes_of(m->body + 4, m->len - 4));
+    if (rc != RC_OK)
+        signed_stub(v, number, rc, BYTES_NONE);
+}
+
 static void on_drain_look(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -173,6 +192,7 @@ static void on_drain(struct vault_process *v, struct control_message *m)
 static void (*const on_message[CONTROL_COUNT])(struct vault_process *, struct control_message *) = {
     [CONTROL_TPM] = on_tpm,       [CONTROL_PEER] = on_peer,   [CONTROL_NODE_STATE] = on_node_state,
     [CONTROL_CONFIG] = on_config, [CONTROL_DRAIN] = on_drain,
+    [CONTROL_SIGN] = on_sign,
 };
 
 static void on_control(evutil_socket_t fd, short what, void *arg)
@@ -201,6 +221,7 @@ static rc_t make_service(struct vault_process *v, const struct config *config)
     struct vault_service_options o = {
         .ask_tpm = ask_tpm,
         .status_changed = v->admin ? NULL : status_changed,
+        .signed_stub = v->admin ? NULL : signed_stub,
         .peer_gone = peer_gone,
         .arg = v,
         .admin = v->admin,

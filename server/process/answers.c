@@ -154,6 +154,11 @@ static void on_trace_noted(struct child *c, struct control_message *m)
     trace_line_noted(c->sup, load_be32(m->body), m->body[4] == 1);
 }
 
+static void on_signed(struct child *c, struct control_message *m)
+{
+    control_socket_signed(c->sup, bytes_of(m->body, m->len));
+}
+
 static void (*const answers[CONTROL_COUNT])(struct child *c, struct control_message *m) = {
     [CONTROL_HELLO] = on_hello,
     [CONTROL_ASK_CONFIG] = on_ask_config,
@@ -167,6 +172,7 @@ static void (*const answers[CONTROL_COUNT])(struct child *c, struct control_mess
     [CONTROL_STATS] = on_stats,
     [CONTROL_VAULT_STATUS] = on_vault_status,
     [CONTROL_TRACE_NOTED] = on_trace_noted,
+    [CONTROL_SIGNED] = on_signed,
 };
 
 void child_answer(struct child *c, struct control_message *m)

@@ -8,6 +8,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,14 @@
 
 #include "server/process/supervisor.h"
 
-enum { COMMAND_MAX = 320, ADMIN_WAIT_S = 5, WHO_MAX = 96 };
+enum {
+    COMMAND_MAX = 320,
+    ADMIN_WAIT_S = 5,
+    WHO_MAX = 96,
+    SIGN_WAIT_S = 60, /* a few TPM commands, behind those that wait already */
+    DIGEST_BYTES = 32,
+};
+static const char sign_command[] = "sign-stub ";
 
 struct admin {
     struct supervisor *sup;
@@ -27,7 +36,8 @@ struct admin {
     char who[WHO_MAX]; /* "root (uid 0, pid 4711)", for the audit */
     char command[COMMAND_MAX];
     size_t have;
-    char *answer; /* owned; NULL while the command is read */
+    uint32_t signing; /* the number of its request that is with the vault; 0: none */
+    char *answer;     /* owned; NULL while the command is read */
     size_t answer_len, sent;
     struct trace_line *trace; /* asked for, or under way */
     bool tracing;             /* under way: no deadline */
@@ -49,15 +59,20 @@ static void admin_drop(struct admin *a)
     free(a);
 }
 
-/* Waits for the next byte to read or for room to write. */
+/* Waits for the next byte to read or for room to write; 0: for the vault. */
 static void admin_wait(struct admin *a, short what);
+
+static char *refusal(const char *why)
+{
+    json_t *o = json_pack("{s:b, s:s}", "ok", 0, "error", why);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
 
 static void admin_refuse(struct admin *a, const char *error)
 {
-    char text[256];
-
-    snprintf(text, sizeof text, "{\"ok\": false, \"error\": \"%s\"}\n", error);
-    a->answer = strdup(text);
+    a->answer = refusal(error);
     a->answer_len = a->answer ? strlen(a->answer) : 0;
 }
 
@@ -123,6 +138,24 @@ static void trace_run(struct admin *a, const char *what)
 
 /* ---- commands ---- */
 
+/* "sign-stub HEX": on to the vault. NULL: the answer comes later. */
+static char *ask_signature(struct admin *a, const char *hex)
+{
+    struct supervisor *s = a->sup;
+    uint8_t body[4 + DIGEST_BYTES];
+    size_t len = 0;
+    if (OPENSSL_hexstr2buf_ex(body + 4, DIGEST_BYTES, &len, hex, '\0') != 1 || len != DIGEST_BYTES)
+        return refusal("sign-stub takes 64 hexadecimal digits");
+    if (++s->sign_number == 0)
+        s->sign_number = 1;
+    store_be32(body, s->sign_number);
+    if (s->vault.state != CHILD_READY ||
+        child_send(&s->vault, CONTROL_SIGN, bytes_of(body, sizeof body), NULL, 0) != RC_OK)
+        return refusal("the vault is not up");
+    a->signing = s->sign_number;
+    return NULL;
+}
+
 static void admin_run(struct admin *a)
 {
     struct supervisor *s = a->sup;
@@ -141,8 +174,10 @@ static void admin_run(struct admin *a)
         supervisor_stop(s, a->command[0] == 'd');
     } else if (!strncmp(a->command, "trace ", 6)) {
         trace_run(a, a->command + 6);
+    } else if (!strncmp(a->command, sign_command, sizeof sign_command - 1)) {
+        a->answer = ask_signature(a, a->command + sizeof sign_command - 1);
     } else {
-        admin_refuse(a, "no such command: say status, reload, domains, drain, stop or trace");
+        admin_refuse(a, "no such command: say status, reload, domains, drain, stop, trace or sign-stub");
     }
     a->answer_len = a->answer ? strlen(a->answer) : 0;
 }
@@ -175,6 +210,8 @@ static void admin_read(struct admin *a)
         admin_run(a);
         if (a->answer || a->trace)
             admin_wait(a, a->answer ? EV_WRITE : EV_READ);
+        else if (a->signing)
+            admin_wait(a, 0);
         else
             admin_drop(a);
     } else if (a->have == sizeof a->command - 1) {
@@ -216,7 +253,7 @@ static void on_admin_event(evutil_socket_t fd, short what, void *arg)
 
 static void admin_wait(struct admin *a, short what)
 {
-    struct timeval t = {ADMIN_WAIT_S, 0};
+    struct timeval t = {what ? ADMIN_WAIT_S : SIGN_WAIT_S, 0};
 
     if (a->event)
         event_free(a->event);
@@ -263,6 +300,35 @@ static void on_connect(evutil_socket_t fd, short what, void *arg)
     s->admins = a;
     s->admin_count++;
     admin_wait(a, EV_READ);
+}
+
+void control_socket_signed(struct supervisor *s, struct bytes body)
+{
+    enum { NODE_BYTES = 16, SIGNATURE_BYTES = 64 };
+    uint32_t number = load_be32(body.data);
+    struct bytes rest = bytes_of(body.data + 5, body.len - 5);
+    struct admin *a = s->admins;
+    while (a && a->signing != number)
+        a = a->next;
+    if (!a || number == 0)
+        return;
+    if (body.data[4] == 1 && rest.len == NODE_BYTES + SIGNATURE_BYTES) {
+        char node[2 * NODE_BYTES + 1], signature[2 * SIGNATURE_BYTES + 1], text[256];
+        (void)OPENSSL_buf2hexstr_ex(node, sizeof node, NULL, rest.data, NODE_BYTES, '\0');
+        (void)OPENSSL_buf2hexstr_ex(signature, sizeof signature, NULL, rest.data + NODE_BYTES, SIGNATURE_BYTES, '\0');
+        snprintf(text, sizeof text, "{\"ok\": true, \"node\": \"%s\", \"signature\": \"%s\"}\n", node, signature);
+        a->answer = strdup(text);
+    } else {
+        char why[256];
+        snprintf(why, sizeof why, "%.*s", (int)rest.len, (const char *)rest.data);
+        a->answer = refusal(why);
+    }
+    a->signing = 0;
+    a->answer_len = a->answer ? strlen(a->answer) : 0;
+    if (a->answer)
+        admin_wait(a, EV_WRITE);
+    else
+        admin_drop(a);
 }
 
 rc_t control_socket_open(struct supervisor *s)

@@ -98,6 +98,7 @@ struct supervisor {
     unsigned admin_count;
     struct trace_line *traces; /* under way */
     uint32_t trace_count;      /* ever begun */
+    uint32_t sign_number; /* of the last request for a signature */
 };
 
 /* Runs until told to stop. The exit status of the program: 0 after an orderly stop. */
@@ -153,6 +154,8 @@ void files_poll(struct supervisor *s, bool *tls_changed, bool *node_changed);
 /* control_socket.c */
 rc_t control_socket_open(struct supervisor *s);
 void control_socket_close(struct supervisor *s);
+/* The vault's answer to CONTROL_SIGN (ipc/control.def) goes to the administrator who asked, if it is still there. */
+void control_socket_signed(struct supervisor *s, struct bytes body);
 
 /*
  * traces.c. Begins to watch whom the command line "text|json WHOM" names, for `who`: written to the audit first, so it

@@ -464,6 +464,8 @@ static void job_finish(struct vault_service *s, struct job *j)
         s->ticking = false;
         tick_next(s);
     }
+    if (j->kind == JOB_SIGN && s->options.signed_stub)
+        s->options.signed_stub(s->options.arg, (uint32_t)j->domain, j->rc, buf_view(&j->out));
     const struct ask like = {.again = true, .job_rc = j->rc, .job_out = buf_view(&j->out)};
     pending_end(s, j, NULL, &like);
     job_free(j);
@@ -617,4 +619,17 @@ void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason)
     if (fd < 0 && reason)
         snprintf(s->tpm_reason, sizeof s->tpm_reason, "%s", reason);
     tpm_thread_give_fd(s->tpm, fd);
+}
+
+rc_t vault_service_sign_stub(struct vault_service *s, uint32_t number, struct bytes digest)
+{
+    struct job *j = job_new(JOB_SIGN);
+    rc_t rc = j ? buf_add_bytes(&j->in, digest) : RC_NO_MEMORY;
+    if (rc == RC_OK) {
+        j->domain = number;
+        rc = tpm_thread_post(s->tpm, j);
+    }
+    if (rc != RC_OK)
+        job_free(j);
+    return rc;
 }

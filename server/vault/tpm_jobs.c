@@ -6,6 +6,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/vault/crypto/crypto.h"
+#include "server/vault/tpm/attest.h"
 #include "server/vault/wire.h"
 
 enum { MIX_BYTES = 32, ROWS_ARENA_MAX = 8 * 1024 * 1024 };
@@ -217,6 +218,23 @@ static rc_t run_new_key(struct tpm_work *w, struct job *j)
     return vault_keys_dk_new(w->keys, j->domain, j->epoch, &j->out);
 }
 
+/* Needs the TPM and what the node pins, not the keys: also a sealed vault can do it. */
+static rc_t run_sign(struct tpm_work *w, const struct node_state *node, struct job *j)
+{
+    uint8_t signature[ATTEST_SIGNATURE];
+    if (!node)
+        buf_add_str(&j->out, "this node was not set up");
+    if (!node || j->in.len != ATTEST_DIGEST)
+        return RC_SEALED;
+    rc_t rc = attest_sign_stub(w->tpm, &node->ak, j->in.data, signature);
+    if (rc != RC_OK) {
+        buf_add_str(&j->out, tpm_last_error(w->tpm));
+        return rc;
+    }
+    TRY(buf_add(&j->out, node->node.raw, sizeof node->node.raw));
+    return buf_add(&j->out, signature, sizeof signature);
+}
+
 /* The same sentences as `holdfast status` shows, once for each change: of the state, or of what is
  * missing or damaged while it stays. */
 static void log_state(struct tpm_work *w, const struct vault_report *r)
@@ -251,6 +269,9 @@ void tpm_work_run(struct tpm_work *w, const struct node_state *node, struct job 
         break;
     case JOB_ADMIN:
         j->rc = tpm_admin_run(w->tpm, j);
+        break;
+    case JOB_SIGN:
+        j->rc = run_sign(w, node, j);
         break;
     }
     if (j->kind != JOB_ADMIN) {

@@ -19,6 +19,7 @@ enum job_kind {
     JOB_NEW_KEY,    /* domain, epoch; `out`: the row of the new domain key */
     JOB_TICK,       /* look after the TPM; unseal again when it is back */
     JOB_ADMIN,      /* `in`: admin_request; `out`: admin_answer, or a sentence */
+    JOB_SIGN,       /* `in`: digest of an audit stub; `out`: node id and signature, or a sentence */
 };
 
 enum { JOBS_MAX = 256, JOB_KEYS_MAX = 64 };
@@ -43,7 +44,7 @@ struct job {
     enum job_kind kind;
     /* asked */
     struct buf in;
-    uint64_t domain;
+    uint64_t domain; /* JOB_SIGN: the number of the request */
     uint32_t epoch;
     void *owner; /* the event thread's own */
     /* answered */

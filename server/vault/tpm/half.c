@@ -3,6 +3,7 @@
  */
 #include "server/vault/tpm/half.h"
 
+#include "server/vault/tpm/attest.h"
 #include "server/vault/tpm/counter.h"
 #include "server/vault/tpm/make.h"
 #include "server/vault/tpm/pack.h"
@@ -80,21 +81,11 @@ rc_t half_ek_cert(struct tpm *t, struct buf *out)
     return RC_OK;
 }
 
+/* The handle goes at once: the key is made anew whenever it signs. */
 static rc_t make_ak(struct tpm *t, struct node_name *name, TPM2B_PUBLIC *pub_out)
 {
-    TPM2B_SENSITIVE_CREATE sensitive = {0};
-    TPM2B_DATA outside = {0};
-    TPML_PCR_SELECTION pcrs = {0};
-    TPM2B_PUBLIC wanted;
     AUTO_HANDLE ak = tpm_handle_of(t);
-    AUTO_ESYS TPM2B_PUBLIC *pub = NULL;
-    template_ak(&wanted);
-    TRY(TPM_RUN(t, "CreatePrimary(attestation key)",
-                Esys_CreatePrimary(t->esys, ESYS_TR_RH_ENDORSEMENT, tpm_session(t, 0), ESYS_TR_NONE,
-                                   ESYS_TR_NONE, &sensitive, &wanted, &outside, &pcrs, &ak.tr, &pub,
-                                   NULL, NULL, NULL)));
-    *pub_out = *pub;
-    return template_name(pub, name);
+    return attest_key(t, &ak, name, pub_out);
 }
 
 static rc_t make_counters(struct tpm *t, const struct half *h, bool replace,

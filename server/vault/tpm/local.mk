@@ -4,6 +4,7 @@ server_vault_libvaultclient_a_SOURCES += \
 server_vault_libvault_a_SOURCES += \
 	server/vault/node_state.c server/vault/node_state.h \
 	server/vault/tpm/approve.c server/vault/tpm/ceremony.h \
+	server/vault/tpm/attest.c server/vault/tpm/attest.h \
 	server/vault/tpm/counter.c server/vault/tpm/counter.h \
 	server/vault/tpm/derive.c server/vault/tpm/derive.h \
 	server/vault/tpm/escrow.c server/vault/tpm/escrow.h \
