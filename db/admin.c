@@ -88,6 +88,19 @@ rc_t admin_text(struct db_admin *a, const char *sql, int count, const char *cons
     return finish(a, PQexecParams(a->pg, sql, count, NULL, values, NULL, NULL, 0), out);
 }
 
+rc_t admin_do(struct db_admin *a, const char *sql, int count, const char *const *values)
+{
+    PGresult *r = NULL;
+    rc_t rc = admin_text(a, sql, count, values, &r);
+    PQclear(r);
+    return rc;
+}
+
+const char *admin_field(const PGresult *r, int row, int col)
+{
+    return PQgetisnull(r, row, col) ? NULL : PQgetvalue(r, row, col);
+}
+
 rc_t admin_give_up(struct db_admin *a, rc_t rc)
 {
     char error[sizeof a->error];
@@ -188,15 +201,6 @@ static const char *seconds(int64_t v, char out[24])
     return out;
 }
 
-/* Runs a statement whose result does not matter. */
-static rc_t run_text(struct db_admin *a, const char *sql, int count, const char *const *values)
-{
-    PGresult *r = NULL;
-    rc_t rc = admin_text(a, sql, count, values, &r);
-    PQclear(r);
-    return rc;
-}
-
 rc_t db_client_add(struct db_admin *a, const char *name, const char *domain, const char *reason,
                    const struct db_certificate *cert, struct uid *id_out)
 {
@@ -232,7 +236,7 @@ rc_t db_certificate_add(struct db_admin *a, const char *client, const struct db_
                             cert->fingerprint,
                             seconds(cert->not_before, from),
                             seconds(cert->not_after, until)};
-    return run_text(a,
+    return admin_do(a,
                     "SELECT policy.certificate_add($1, $2, $3, $4, $5, $6,"
                     " to_timestamp($7::float8), to_timestamp($8::float8))",
                     8, values);
@@ -242,14 +246,14 @@ rc_t db_client_revoke(struct db_admin *a, const char *client, const char *certif
 {
     const char *values[] = {client, certificate};
     if (certificate)
-        return run_text(a, "SELECT policy.certificate_revoke($1, $2)", 2, values);
-    return run_text(a, "SELECT policy.client_revoke($1)", 1, values);
+        return admin_do(a, "SELECT policy.certificate_revoke($1, $2)", 2, values);
+    return admin_do(a, "SELECT policy.client_revoke($1)", 1, values);
 }
 
 rc_t db_client_enable(struct db_admin *a, const char *client, bool enabled)
 {
     const char *values[] = {client, enabled ? "true" : "false"};
-    return run_text(a, "SELECT policy.client_enable($1, $2::boolean)", 2, values);
+    return admin_do(a, "SELECT policy.client_enable($1, $2::boolean)", 2, values);
 }
 
 static int64_t number(const PGresult *r, int row, int col, int64_t if_null)
@@ -257,7 +261,7 @@ static int64_t number(const PGresult *r, int row, int col, int64_t if_null)
     return PQgetisnull(r, row, col) ? if_null : strtoll(PQgetvalue(r, row, col), NULL, 10);
 }
 
-static const char *text_or_null(const PGresult *r, int row, int col)
+static const char *admin_field(const PGresult *r, int row, int col)
 {
     return PQgetisnull(r, row, col) ? NULL : PQgetvalue(r, row, col);
 }
@@ -287,8 +291,8 @@ rc_t db_client_list(struct db_admin *a, db_client_fn *each, void *arg)
                               .certificates = (unsigned)number(r, i, 6, 0),
                               .not_after = number(r, i, 7, NO_DATE),
                               .domain = PQgetvalue(r, i, 8),
-                              .groups = text_or_null(r, i, 9),
-                              .roles = text_or_null(r, i, 10),
+                              .groups = admin_field(r, i, 9),
+                              .roles = admin_field(r, i, 10),
                               .second_factor = *PQgetvalue(r, i, 11) == 't',
                               .legacy_tls = *PQgetvalue(r, i, 12) == 't',
                               .quirks = PQgetvalue(r, i, 13)};
@@ -332,7 +336,7 @@ rc_t db_certificate_list(struct db_admin *a, const char *client, db_certificate_
 rc_t db_audit_note(struct db_admin *a, const char *operation, const char *detail)
 {
     const char *values[] = {operation, detail};
-    return run_text(a, "SELECT audit.note($1, $2)", 2, values);
+    return admin_do(a, "SELECT audit.note($1, $2)", 2, values);
 }
 
 rc_t db_audit_verify(struct db_admin *a, db_verify_fn *each, void *arg)
@@ -383,7 +387,7 @@ rc_t db_audit_tail(struct db_admin *a, unsigned count, int64_t *cursor, db_event
                                        &e.position,    &e.operation,   &e.object,   &e.result,
                                        &e.reason,      &e.duration_us, &e.detail,   &e.hash};
         for (int f = 0; f < 16; f++)
-            *fields[f] = text_or_null(r, i, f);
+            *fields[f] = admin_field(r, i, f);
         *cursor = number(r, i, 16, *cursor);
         if (!each(arg, &e))
             break;

@@ -20,6 +20,10 @@ rc_t admin_query(struct db_admin *a, const char *sql, struct pg_params *p, PGres
 /* The same with text parameters and text results. values may have NULLs. */
 rc_t admin_text(struct db_admin *a, const char *sql, int count, const char *const *values,
                 PGresult **out);
+/* The same where the result does not matter. */
+rc_t admin_do(struct db_admin *a, const char *sql, int count, const char *const *values);
+/* A text of a result, NULL where it is NULL; lives as long as the result. */
+const char *admin_field(const PGresult *r, int row, int col);
 /* Rolls back, keeping the error text; returns rc. */
 rc_t admin_give_up(struct db_admin *a, rc_t rc);
 rc_t admin_fail(struct db_admin *a, rc_t rc, const char *fmt, ...)

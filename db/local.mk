@@ -5,6 +5,7 @@ db_libdb_a_SOURCES = \
 	db/admin.c db/admin.h db/admin_impl.h db/admin_identity.c \
 	db/admin_policy.c db/admin_policy.h \
 	db/audit_chain.c db/audit_chain.h \
+	db/audit_export.c db/audit_export.h db/audit_months.c \
 	db/commit.c db/unit.h \
 	db/conn.c db/conn.h db/conn_check.c db/conn_impl.h \
 	db/db.c db/db.h db/impl.h \
@@ -32,7 +33,8 @@ db_migrations = \
 	$(srcdir)/db/migrations/0012_clients_api.sql \
 	$(srcdir)/db/migrations/0013_rules_api.sql \
 	$(srcdir)/db/migrations/0016_compiled.sql \
-	$(srcdir)/db/migrations/0018_audit_views.sql
+	$(srcdir)/db/migrations/0018_audit_views.sql \
+	$(srcdir)/db/migrations/0019_retention.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

@@ -1,0 +1,609 @@
+-- Retention: how long audit rows are kept, which months may go, and the one way to let a month go. What goes leaves a
+-- stub: for each stream the rows that went, with the hashes before and after them, signed by the attestation key in a
+-- node's TPM, which no administrator of the database holds. audit.verify() takes a good stub for the rows it covers.
+
+-- ---- ECDSA on P-256, verified by the database itself ----
+CREATE FUNCTION audit.number(bytes bytea) RETURNS numeric LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    value numeric := 0;
+BEGIN
+    FOR i IN 0 .. octet_length(bytes) - 1 LOOP
+        value := value * 256 + get_byte(bytes, i);
+    END LOOP;
+    RETURN value;
+END
+$$;
+COMMENT ON FUNCTION audit.number IS 'Bytes as a number, most significant first';
+
+CREATE FUNCTION audit.inverse(value numeric, modulus numeric) RETURNS numeric LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a numeric := mod(mod(value, modulus) + modulus, modulus);
+    b numeric := modulus;
+    x numeric := 1;
+    y numeric := 0;
+    q numeric;
+    t numeric;
+BEGIN
+    WHILE a <> 0 LOOP
+        q := div(b, a);
+        t := b - q * a; b := a; a := t;
+        t := y - q * x; y := x; x := t;
+    END LOOP;
+    RETURN mod(y + modulus, modulus);
+END
+$$;
+COMMENT ON FUNCTION audit.inverse IS 'The inverse of a number that is prime to the modulus (Euclid); 0 for a multiple of it';
+
+-- Points in Jacobian coordinates {x, y, z}; z = 0 is the point at infinity. SEC 1, 2.2.1 and the formulas for a = -3.
+CREATE FUNCTION audit.p256_double(point numeric[]) RETURNS numeric[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p     constant numeric := 115792089210356248762697446949407573530086143415290314195533631308867097853951;
+    delta numeric := mod(point[3] * point[3], p);
+    gamma numeric := mod(point[2] * point[2], p);
+    beta  numeric := mod(point[1] * gamma, p);
+    alpha numeric := mod(3 * (point[1] - delta) * (point[1] + delta), p);
+    x     numeric := mod(alpha * alpha - 8 * beta, p);
+BEGIN
+    RETURN ARRAY[x, mod(alpha * (4 * beta - x) - 8 * gamma * gamma, p), mod(2 * point[2] * point[3], p)];
+END
+$$;
+COMMENT ON FUNCTION audit.p256_double IS 'Twice a point of P-256';
+
+CREATE FUNCTION audit.p256_add(point numeric[], more numeric[]) RETURNS numeric[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p  constant numeric := 115792089210356248762697446949407573530086143415290314195533631308867097853951;
+    zz numeric := mod(point[3] * point[3], p);
+    h  numeric := mod(more[1] * zz - point[1], p);
+    r  numeric := mod(more[2] * mod(point[3] * zz, p) - point[2], p);
+    hh numeric;
+    v  numeric;
+    x  numeric;
+BEGIN
+    IF point[3] = 0 THEN
+        RETURN ARRAY[more[1], more[2], 1];
+    ELSIF h = 0 THEN
+        RETURN CASE WHEN r = 0 THEN audit.p256_double(point) ELSE '{1,1,0}' END;
+    END IF;
+    hh := mod(h * h, p);
+    v := mod(point[1] * hh, p);
+    hh := mod(h * hh, p); -- cubed
+    x := mod(r * r - hh - 2 * v, p);
+    RETURN ARRAY[x, mod(r * (v - x) - point[2] * hh, p), mod(point[3] * h, p)];
+END
+$$;
+COMMENT ON FUNCTION audit.p256_add IS 'A point of P-256 and one whose z is 1 (SEC 1, 2.2.1)';
+
+CREATE FUNCTION audit.p256_verifies(key_x bytea, key_y bytea, message bytea, signature bytea) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p     constant numeric := 115792089210356248762697446949407573530086143415290314195533631308867097853951;
+    n     constant numeric := 115792089210356248762697446949407573529996955224135760342422259061068512044369;
+    b     constant numeric := 41058363725152142129326129780047268409114441015993725554835256314039467401291;
+    g     constant numeric[] := '{48439561293906451759052585252797914202762949526041747995844080717082404635286,36134250956749795798585127919587881956611106672985015071877198253568414405109,1}';
+    q     numeric[] := ARRAY[audit.number(key_x), audit.number(key_y), 1];
+    r     numeric := audit.number(substr(signature, 1, 32));
+    s     numeric := audit.number(substr(signature, 33));
+    joint numeric[];
+    w     numeric;
+    u     numeric;
+    v     numeric;
+    picks integer[] := '{}';
+    sum   numeric[] := '{1,1,0}';
+BEGIN
+    IF num_nulls(key_x, key_y, message, signature) > 0 OR octet_length(signature) <> 64 OR r = 0 OR s = 0 OR r >= n OR s >= n
+       OR q[1] >= p OR q[2] >= p OR mod(q[2] * q[2] - q[1] * mod(q[1] * q[1] - 3, p) - b, p) <> 0 THEN
+        RETURN false;
+    END IF;
+    w := audit.inverse(s, n);
+    u := mod(audit.number(sha256(message)) * w, n);
+    v := mod(r * w, n);
+    joint := audit.p256_add(q, g);
+    w := audit.inverse(joint[3], p); -- to z = 1
+    joint := ARRAY[mod(joint[1] * mod(w * w, p), p), mod(joint[2] * mod(w * mod(w * w, p), p), p), CASE WHEN w = 0 THEN 0 ELSE 1 END];
+    WHILE u > 0 OR v > 0 LOOP
+        picks := (mod(u, 2) + 2 * mod(v, 2))::integer || picks;
+        u := div(u, 2);
+        v := div(v, 2);
+    END LOOP;
+    FOR i IN 1 .. cardinality(picks) LOOP
+        sum := audit.p256_double(sum);
+        IF picks[i] = 3 AND joint[3] = 0 THEN
+            CONTINUE; -- the key is the generator's opposite: their sum is nothing
+        ELSIF picks[i] > 0 THEN
+            sum := audit.p256_add(sum, CASE picks[i] WHEN 1 THEN g WHEN 2 THEN q ELSE joint END);
+        END IF;
+    END LOOP;
+    w := mod(sum[3] * sum[3], p);
+    RETURN sum[3] <> 0 AND (mod(sum[1] - r * w, p) = 0 OR r + n < p AND mod(sum[1] - (r + n) * w, p) = 0);
+END
+$$;
+COMMENT ON FUNCTION audit.p256_verifies IS 'Whether an ECDSA signature (r and s, 32 bytes each) with P-256 and SHA-256 over a message is right (SEC 1, 4.1.4)';
+
+-- ---- who signs ----
+-- Attestation keys are what server/vault/tpm/template.c makes: restricted, fixed to their TPM, P-256. Nothing else counts.
+CREATE FUNCTION audit.ak_point(ak_pub bytea) RETURNS bytea[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE WHEN substr(ak_pub, 3, 20) = decode('0023000b00050472000000100018000b00030010', 'hex')
+             AND substr(ak_pub, 23, 2) = decode('0020', 'hex') AND substr(ak_pub, 57, 2) = decode('0020', 'hex')
+             AND octet_length(ak_pub) = 90
+            THEN ARRAY[substr(ak_pub, 25, 32), substr(ak_pub, 59, 32)] END;
+COMMENT ON FUNCTION audit.ak_point IS 'x and y of an attestation key, from its TPM2B_PUBLIC; NULL where it is not such a key: restricted, fixed to its TPM, ECDSA with P-256 and SHA-256';
+
+CREATE VIEW audit.signers AS
+SELECT n.id AS node, n.ak_pub, encode(sha256(substr(n.ak_pub, 3)), 'hex') AS name,
+       E'-----BEGIN PUBLIC KEY-----\n' || encode(decode('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
+           || (audit.ak_point(n.ak_pub))[1] || (audit.ak_point(n.ak_pub))[2], 'base64')
+           || E'\n-----END PUBLIC KEY-----\n' AS pem
+  FROM kmip.node n WHERE audit.ak_point(n.ak_pub) IS NOT NULL;
+COMMENT ON VIEW audit.signers IS 'The attestation keys of the nodes, which sign stubs. Compare name with the line "ak" of node.state on the node itself: a superuser of PostgreSQL could put another key here';
+COMMENT ON COLUMN audit.signers.node IS 'The node';
+COMMENT ON COLUMN audit.signers.ak_pub IS 'Its attestation key, TPM2B_PUBLIC';
+COMMENT ON COLUMN audit.signers.name IS 'SHA-256 of the public area: the Name of the key after its first two bytes (000b)';
+COMMENT ON COLUMN audit.signers.pem IS 'The same key for OpenSSL';
+
+-- ---- tables ----
+CREATE TABLE audit.retention (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    keep_months integer NOT NULL CHECK (keep_months BETWEEN 1 AND 1200),
+    reason      text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    changed_by  text NOT NULL
+);
+COMMENT ON TABLE audit.retention IS 'How long audit rows are kept at least. Empty until audit.set_retention() is called: nothing may be dropped then';
+COMMENT ON COLUMN audit.retention.one IS 'There is one row at most';
+COMMENT ON COLUMN audit.retention.keep_months IS 'Whole months after the end of a month before it may be dropped';
+COMMENT ON COLUMN audit.retention.reason IS 'Why';
+COMMENT ON COLUMN audit.retention.changed_at IS 'Since when';
+COMMENT ON COLUMN audit.retention.changed_by IS 'By whom: database user and operator';
+
+CREATE TABLE audit.export (
+    month   date PRIMARY KEY,
+    rows    bigint NOT NULL,
+    sha256  bytea NOT NULL,
+    at      timestamptz NOT NULL DEFAULT now(),
+    by_whom text NOT NULL
+);
+COMMENT ON TABLE audit.export IS 'The last export of each month as a whole: what holdfast audit partitions tells. It decides nothing: audit.drop_month() compares the file anew';
+COMMENT ON COLUMN audit.export.month IS 'First day of the month (UTC)';
+COMMENT ON COLUMN audit.export.rows IS 'How many events the file has';
+COMMENT ON COLUMN audit.export.sha256 IS 'SHA-256 of the whole file';
+COMMENT ON COLUMN audit.export.at IS 'When it was written';
+COMMENT ON COLUMN audit.export.by_whom IS 'By whom: database user and operator';
+
+CREATE TABLE audit.stub (
+    month         date PRIMARY KEY,
+    rows          bigint NOT NULL,
+    export_sha256 bytea NOT NULL CHECK (octet_length(export_sha256) = 32),
+    dropped_at    timestamptz NOT NULL,
+    dropped_by    text NOT NULL,
+    reason        text NOT NULL,
+    ak_pub        bytea NOT NULL,
+    signature     bytea NOT NULL CHECK (octet_length(signature) = 64)
+);
+COMMENT ON TABLE audit.stub IS 'What is left of a month that was dropped; audit.stubs shows it for people. Written by audit.drop_month() alone, never changed';
+COMMENT ON COLUMN audit.stub.month IS 'First day of the month (UTC)';
+COMMENT ON COLUMN audit.stub.rows IS 'How many rows it had';
+COMMENT ON COLUMN audit.stub.export_sha256 IS 'SHA-256 of the file that has them';
+COMMENT ON COLUMN audit.stub.dropped_at IS 'When it was dropped';
+COMMENT ON COLUMN audit.stub.dropped_by IS 'By whom: database user and operator';
+COMMENT ON COLUMN audit.stub.reason IS 'Why';
+COMMENT ON COLUMN audit.stub.ak_pub IS 'The attestation key that signed it, TPM2B_PUBLIC';
+COMMENT ON COLUMN audit.stub.signature IS 'ECDSA over audit.stub_message(): r and s, 32 bytes each';
+
+CREATE TABLE audit.stub_run (
+    month     date NOT NULL REFERENCES audit.stub,
+    stream    uuid NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq  bigint NOT NULL CHECK (last_seq >= first_seq),
+    before    bytea NOT NULL CHECK (octet_length(before) = 32),
+    after     bytea NOT NULL CHECK (octet_length(after) = 32),
+    PRIMARY KEY (month, stream, first_seq)
+);
+CREATE INDEX stub_run_stream ON audit.stub_run (stream, first_seq);
+COMMENT ON TABLE audit.stub_run IS 'Which rows went with a month: for each stream one run, or several where the clock was set back at the turn of the month';
+COMMENT ON COLUMN audit.stub_run.month IS 'The month';
+COMMENT ON COLUMN audit.stub_run.stream IS 'The stream';
+COMMENT ON COLUMN audit.stub_run.first_seq IS 'Its first row that went';
+COMMENT ON COLUMN audit.stub_run.last_seq IS 'The last one';
+COMMENT ON COLUMN audit.stub_run.before IS 'Hash of the row before the first';
+COMMENT ON COLUMN audit.stub_run.after IS 'Hash of the last one, which the next row names';
+COMMENT ON INDEX audit.stub_run_stream IS 'What went of a stream';
+
+CREATE TRIGGER stub_is_final BEFORE UPDATE OR DELETE ON audit.stub FOR EACH ROW EXECUTE FUNCTION audit.refuse();
+CREATE TRIGGER stub_no_truncate BEFORE TRUNCATE ON audit.stub FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse();
+CREATE TRIGGER stub_run_is_final BEFORE UPDATE OR DELETE ON audit.stub_run FOR EACH ROW EXECUTE FUNCTION audit.refuse();
+CREATE TRIGGER stub_run_no_truncate BEFORE TRUNCATE ON audit.stub_run FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse();
+
+-- ---- what is signed ----
+CREATE FUNCTION audit.stub_digest(p_stub audit.stub, p_runs audit.stub_run[]) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
+RETURN sha256(convert_to('1:1,' || audit.field(to_char(p_stub.month, 'YYYY-MM')) || audit.field(p_stub.rows::text)
+    || audit.field(encode(p_stub.export_sha256, 'hex')) || audit.field(audit.microseconds(p_stub.dropped_at)::text)
+    || audit.field(p_stub.dropped_by) || audit.field(p_stub.reason)
+    || (SELECT string_agg(audit.field(r.stream::text) || audit.field(r.first_seq::text) || audit.field(r.last_seq::text)
+                          || audit.field(encode(r.before, 'hex')) || audit.field(encode(r.after, 'hex')), ''
+                          ORDER BY r.stream, r.first_seq) FROM unnest(p_runs) AS r), 'UTF8'));
+COMMENT ON FUNCTION audit.stub_digest IS 'SHA-256 over all of a stub but its signature: netstrings as in audit.canonical(), a marker, the fields of the month, then those of each run in order';
+
+CREATE FUNCTION audit.stub_message(p_digest bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN convert_to('holdfast audit stub ' || encode(p_digest, 'hex') || E'\n', 'UTF8');
+COMMENT ON FUNCTION audit.stub_message IS 'The line that the TPM signs for a stub with this digest';
+
+CREATE FUNCTION audit.stub_wrong(p_stub audit.stub) RETURNS text LANGUAGE sql STABLE
+RETURN CASE
+    WHEN NOT EXISTS (SELECT FROM audit.signers g WHERE g.ak_pub = p_stub.ak_pub) THEN 'it is signed by a key that is no node''s'
+    WHEN NOT audit.p256_verifies((audit.ak_point(p_stub.ak_pub))[1], (audit.ak_point(p_stub.ak_pub))[2],
+             audit.stub_message(audit.stub_digest(p_stub, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = p_stub.month))),
+             p_stub.signature) THEN 'its signature is not right'
+    WHEN (SELECT sum(r.last_seq - r.first_seq + 1) FROM audit.stub_run r WHERE r.month = p_stub.month)
+         IS DISTINCT FROM p_stub.rows::numeric THEN 'its runs have another number of rows' END;
+COMMENT ON FUNCTION audit.stub_wrong IS 'What is wrong with a stub; NULL: it is good';
+
+CREATE VIEW audit.stubs AS
+SELECT to_char(s.month, 'YYYY-MM') AS month, s.rows, encode(s.export_sha256, 'hex') AS export_sha256, s.dropped_at,
+       s.dropped_by, s.reason, g.node, encode(d.digest, 'hex') AS digest,
+       convert_from(audit.stub_message(d.digest), 'UTF8') AS message, encode(s.signature, 'hex') AS signature,
+       coalesce(audit.stub_wrong(s), 'good') AS verdict
+  FROM audit.stub s LEFT JOIN audit.signers g ON g.ak_pub = s.ak_pub
+       CROSS JOIN LATERAL (SELECT audit.stub_digest(s, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = s.month)) AS digest) AS d;
+COMMENT ON VIEW audit.stubs IS 'Months that were dropped, when, by whom and why, and whether the signature of the TPM is right';
+COMMENT ON COLUMN audit.stubs.month IS 'The month (UTC)';
+COMMENT ON COLUMN audit.stubs.rows IS 'How many rows it had';
+COMMENT ON COLUMN audit.stubs.export_sha256 IS 'SHA-256 of the file that has them';
+COMMENT ON COLUMN audit.stubs.dropped_at IS 'When it was dropped';
+COMMENT ON COLUMN audit.stubs.dropped_by IS 'By whom';
+COMMENT ON COLUMN audit.stubs.reason IS 'Why';
+COMMENT ON COLUMN audit.stubs.node IS 'The node whose TPM signed; NULL: none that is known';
+COMMENT ON COLUMN audit.stubs.digest IS 'SHA-256 of all that is signed: audit.stub_digest()';
+COMMENT ON COLUMN audit.stubs.message IS 'The line that was signed, with its line feed';
+COMMENT ON COLUMN audit.stubs.signature IS 'ECDSA with P-256 and SHA-256: r and s';
+COMMENT ON COLUMN audit.stubs.verdict IS 'good, or what is wrong';
+
+-- ---- months ----
+CREATE FUNCTION audit.month_partition(p_month date) RETURNS regclass LANGUAGE sql STABLE
+RETURN (SELECT c.oid::regclass FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+         WHERE i.inhparent = 'audit.event'::regclass AND c.relname = 'event_' || to_char(p_month, 'YYYY_MM'));
+COMMENT ON FUNCTION audit.month_partition IS 'The partition of a month; NULL where there is none';
+
+CREATE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
+RETURN CASE
+    WHEN audit.month_partition(p_month) IS NULL THEN 'there is no such month'
+    WHEN (p_month + interval '1 month') AT TIME ZONE 'UTC' > now() THEN 'the month is not over'
+    WHEN NOT EXISTS (SELECT FROM audit.retention) THEN 'no retention period is set'
+    WHEN (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r))) AT TIME ZONE 'UTC' > now()
+        THEN 'kept until ' || (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r)))::date
+    WHEN NOT EXISTS (SELECT FROM audit.export x WHERE x.month = p_month) THEN 'it was not exported' END;
+COMMENT ON FUNCTION audit.why_kept IS 'Why a month may not be dropped now; NULL where it may, once its rows verify and its export is shown';
+
+CREATE VIEW audit.partitions AS
+SELECT to_char(m.month, 'YYYY-MM') AS month, greatest(m.reltuples, 0)::bigint AS rows_about,
+       pg_total_relation_size(m.oid) AS bytes, x.at AS exported_at, x.rows AS exported_rows,
+       encode(x.sha256, 'hex') AS export_sha256, audit.why_kept(m.month) IS NULL AS droppable, audit.why_kept(m.month) AS why_not
+  FROM (SELECT c.oid, c.reltuples, to_date(right(c.relname, 7), 'YYYY_MM') AS month FROM pg_class c
+          JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'audit.event'::regclass
+           AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$') AS m
+  LEFT JOIN audit.export x ON x.month = m.month;
+COMMENT ON VIEW audit.partitions IS 'The months of the audit trail: size, export, and whether they may be dropped';
+COMMENT ON COLUMN audit.partitions.month IS 'The month (UTC)';
+COMMENT ON COLUMN audit.partitions.rows_about IS 'About how many rows, as the planner thinks; audit.verify_month() counts';
+COMMENT ON COLUMN audit.partitions.bytes IS 'Size with indexes';
+COMMENT ON COLUMN audit.partitions.exported_at IS 'When the whole month was last exported; NULL: never';
+COMMENT ON COLUMN audit.partitions.exported_rows IS 'How many rows that export has';
+COMMENT ON COLUMN audit.partitions.export_sha256 IS 'SHA-256 of its file';
+COMMENT ON COLUMN audit.partitions.droppable IS 'True: holdfast audit drop may take it';
+COMMENT ON COLUMN audit.partitions.why_not IS 'Why it may not be dropped';
+
+CREATE FUNCTION audit.month_runs(p_month date) RETURNS SETOF audit.stub_run LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p_month, r.stream, min(r.seq), max(r.seq), (array_agg(r.previous ORDER BY r.seq))[1],
+           (array_agg(r.hash ORDER BY r.seq DESC))[1]
+      FROM (SELECT o.*, count(*) FILTER (WHERE o.opens) OVER (PARTITION BY o.stream ORDER BY o.seq) AS run
+              FROM (SELECT e.stream, e.seq, e.previous, e.hash,
+                           e.seq <> coalesce(lag(e.seq) OVER w, -1) + 1 AS opens
+                      FROM audit.event e WHERE e.at >= p_month::timestamp AT TIME ZONE 'UTC'
+                       AND e.at < (p_month + interval '1 month') AT TIME ZONE 'UTC'
+                    WINDOW w AS (PARTITION BY e.stream ORDER BY e.seq)) AS o
+             WHERE true) AS r
+     GROUP BY r.stream, r.run
+$$;
+COMMENT ON FUNCTION audit.month_runs IS 'The rows of a month as runs of consecutive numbers, each with the hashes before and after it';
+
+-- One row for each thing that is wrong, none where all is right: hashes, links, and what stands before and after.
+CREATE FUNCTION audit.verify_month(p_month date)
+RETURNS TABLE (stream uuid, seq bigint, what text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT o.stream, o.seq, CASE WHEN o.bad THEN 'the row does not match its hash' ELSE 'the row does not follow the one before it' END
+      FROM (SELECT e.stream, e.seq, e.hash <> audit.row_hash(e) AS bad,
+                   e.seq = lag(e.seq) OVER w + 1 AND e.previous <> lag(e.hash) OVER w AS loose
+              FROM audit.event e WHERE e.at >= p_month::timestamp AT TIME ZONE 'UTC'
+               AND e.at < (p_month + interval '1 month') AT TIME ZONE 'UTC'
+            WINDOW w AS (PARTITION BY e.stream ORDER BY e.seq)) AS o WHERE o.bad OR o.loose
+    UNION ALL
+    SELECT r.stream, r.first_seq, 'the row before this one is missing or another' FROM audit.month_runs(p_month) r
+     WHERE NOT (r.first_seq = 1 AND r.before = decode(repeat('00', 32), 'hex')
+                OR EXISTS (SELECT FROM audit.event e WHERE e.stream = r.stream AND e.seq = r.first_seq - 1 AND e.hash = r.before)
+                OR EXISTS (SELECT FROM audit.stub_run t WHERE t.stream = r.stream AND t.last_seq = r.first_seq - 1 AND t.after = r.before))
+    UNION ALL
+    SELECT r.stream, r.last_seq, 'the row after this one is missing or another' FROM audit.month_runs(p_month) r
+     WHERE NOT (EXISTS (SELECT FROM audit.stream s WHERE s.id = r.stream AND s.seq = r.last_seq AND s.hash = r.after)
+                OR EXISTS (SELECT FROM audit.event e WHERE e.stream = r.stream AND e.seq = r.last_seq + 1 AND e.previous = r.after)
+                OR EXISTS (SELECT FROM audit.stub_run t WHERE t.stream = r.stream AND t.first_seq = r.last_seq + 1 AND t.before = r.after))
+    UNION ALL
+    SELECT NULL, NULL, format('%s rows of the month are in the partition for rows without one', count(*))
+      FROM audit.event_default d WHERE d.at >= p_month::timestamp AT TIME ZONE 'UTC'
+       AND d.at < (p_month + interval '1 month') AT TIME ZONE 'UTC' HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION audit.verify_month IS 'What is wrong with the rows of a month, one row for each; none: all is right. As audit.verify(), for one month';
+
+-- ---- acts ----
+CREATE FUNCTION audit.actor() RETURNS text LANGUAGE sql STABLE
+RETURN session_user || coalesce(' (' || left(nullif(current_setting('holdfast.operator', true), ''), 128) || ')', '');
+COMMENT ON FUNCTION audit.actor IS 'Who acts: database user and, from the setting holdfast.operator, operator; as audit.note() writes it';
+
+CREATE FUNCTION audit.set_retention(p_keep_months integer, p_reason text) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_keep_months IS NULL OR p_keep_months NOT BETWEEN 1 AND 1200 OR coalesce(p_reason, '') = '' THEN
+        RAISE EXCEPTION 'a retention period is 1 to 1200 months, with a reason' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO audit.retention AS r (keep_months, reason, changed_by) VALUES (p_keep_months, p_reason, audit.actor())
+    ON CONFLICT (one) DO UPDATE SET keep_months = p_keep_months, reason = p_reason, changed_at = now(), changed_by = audit.actor();
+    PERFORM audit.note('Admin Set Audit Retention', format('keep_months=%s reason=%s', p_keep_months, p_reason));
+END
+$$;
+COMMENT ON FUNCTION audit.set_retention IS 'How many whole months audit rows are kept at least: SELECT audit.set_retention(84, ''seven years, bookkeeping law'')';
+
+CREATE FUNCTION audit.note_export(p_what text, p_month date, p_rows bigint, p_sha256 bytea) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_rows IS NULL OR p_rows < 0 OR octet_length(p_sha256) IS DISTINCT FROM 32 THEN
+        RAISE EXCEPTION 'an export has a number of rows and a SHA-256' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF p_month IS NOT NULL THEN
+        IF p_month <> date_trunc('month', p_month) OR audit.month_partition(p_month) IS NULL THEN
+            RAISE EXCEPTION 'there is no month %', p_month USING ERRCODE = 'no_data_found';
+        END IF;
+        INSERT INTO audit.export AS x (month, rows, sha256, by_whom) VALUES (p_month, p_rows, p_sha256, audit.actor())
+        ON CONFLICT (month) DO UPDATE SET rows = p_rows, sha256 = p_sha256, at = now(), by_whom = audit.actor();
+    END IF;
+    PERFORM audit.note('Admin Export Audit', format('%s rows=%s sha256=%s', left(p_what, 512), p_rows, encode(p_sha256, 'hex')));
+END
+$$;
+COMMENT ON FUNCTION audit.note_export IS 'Records that audit rows were exported: what, the month where it is a whole one (else NULL), how many rows, SHA-256 of the file';
+
+-- What the node is to sign before audit.drop_month() with the same arguments; cheap: nothing is verified yet.
+CREATE FUNCTION audit.drop_digest(p_month date, p_rows bigint, p_export_sha256 bytea, p_reason text, p_at timestamptz)
+RETURNS bytea LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT audit.stub_digest(ROW(p_month, p_rows, p_export_sha256, p_at, audit.actor(), p_reason, NULL, NULL)::audit.stub,
+                               ARRAY(SELECT r FROM audit.month_runs(p_month) r)) $$;
+COMMENT ON FUNCTION audit.drop_digest IS 'The digest of the stub that audit.drop_month() would write; the running server of a node signs it: holdfast audit drop';
+
+CREATE FUNCTION audit.drop_month(p_month date, p_rows bigint, p_export_sha256 bytea, p_reason text, p_at timestamptz,
+                                 p_node uuid, p_signature bytea)
+RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    part  regclass := audit.month_partition(p_month);
+    made  audit.stub;
+    wrong text;
+    bad   record;
+    n     bigint;
+BEGIN
+    wrong := audit.why_kept(p_month);
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'month % is not dropped: %', to_char(p_month, 'YYYY-MM'), wrong USING ERRCODE = 'object_not_in_prerequisite_state';
+    ELSIF coalesce(p_reason, '') = '' OR p_at IS NULL OR p_at NOT BETWEEN now() - interval '1 day' AND now() + interval '1 hour' THEN
+        RAISE EXCEPTION 'a reason and the present time are needed' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', part); -- no row comes in from here on; readers go on
+    SELECT * INTO bad FROM audit.verify_month(p_month) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'month % is not dropped: stream %, row %: %', to_char(p_month, 'YYYY-MM'), bad.stream, bad.seq, bad.what
+            USING ERRCODE = 'data_corrupted', HINT = 'SELECT * FROM audit.verify() tells all that is wrong.';
+    END IF;
+    SELECT count(*) INTO n FROM audit.event e WHERE e.at >= p_month::timestamp AT TIME ZONE 'UTC'
+       AND e.at < (p_month + interval '1 month') AT TIME ZONE 'UTC';
+    IF n <> p_rows THEN
+        RAISE EXCEPTION 'month % has % rows, the export %', to_char(p_month, 'YYYY-MM'), n, p_rows USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    made := ROW(p_month, p_rows, p_export_sha256, p_at, audit.actor(), p_reason,
+                (SELECT g.ak_pub FROM audit.signers g WHERE g.node = p_node), p_signature);
+    IF made.ak_pub IS NULL THEN
+        RAISE EXCEPTION 'there is no node % with an attestation key', p_node USING ERRCODE = 'no_data_found';
+    END IF;
+    INSERT INTO audit.stub VALUES (made.*);
+    INSERT INTO audit.stub_run SELECT * FROM audit.month_runs(p_month);
+    wrong := audit.stub_wrong(made);
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'month % is not dropped: the stub is not good: %', to_char(p_month, 'YYYY-MM'), wrong USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM audit.note('Admin Drop Audit Month', format('month=%s rows=%s export=%s digest=%s reason=%s', to_char(p_month, 'YYYY-MM'),
+        p_rows, encode(p_export_sha256, 'hex'),
+        encode(audit.stub_digest(made, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = p_month)), 'hex'), p_reason));
+    EXECUTE format('ALTER TABLE audit.event DETACH PARTITION %s', part);
+    EXECUTE format('DROP TABLE %s', part);
+END
+$$;
+COMMENT ON FUNCTION audit.drop_month IS 'Drops a month whose retention period is over, whose rows verify, and of which the file with this SHA-256 and number of rows is kept; leaves a stub signed by the node''s TPM. All in one transaction. Called by holdfast audit drop';
+
+-- audit.verify() as in 0008_verify.sql, but that rows which went with a month are covered by its stub, and by that alone.
+CREATE OR REPLACE FUNCTION audit.verify(p_stream uuid DEFAULT NULL)
+RETURNS TABLE (stream uuid, seq bigint, what text, detail text) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    zero      constant bytea := decode(repeat('00', 32), 'hex');
+    most      constant integer := 200;   -- rows of one stream that are looked at closely
+    e         record;
+    s         record;
+    now_in    uuid;
+    head_seq  bigint;
+    head_hash bytea;
+    has_head  boolean;
+    opening   text;
+    last_seq  bigint;
+    last_hash bytea;
+    bad       bigint[];
+    missing   bigint[];
+    gap       boolean;
+    streams   bigint := 0;
+    rows      bigint := 0;
+    wrong     bigint := 0;
+    n         bigint;
+    good      date[] := '{}';
+    gone      bigint := 0;
+    stub      audit.stub;
+BEGIN
+    FOR stub IN SELECT * FROM audit.stub ORDER BY month LOOP
+        detail := audit.stub_wrong(stub);
+        IF detail IS NULL THEN
+            good := good || stub.month;
+        ELSE
+            stream := NULL; seq := NULL; what := 'forged';
+            detail := format('the stub of month %s does not count: %s', to_char(stub.month, 'YYYY-MM'), detail);
+            wrong := wrong + 1; RETURN NEXT;
+        END IF;
+    END LOOP;
+    FOR e IN
+        SELECT * FROM (
+            SELECT v.stream, v.seq, v.seq AS last, 0 AS gone, v.previous, v.hash, audit.row_hash(v) AS computed, v.detail,
+                   h.id IS NOT NULL AS has_head, h.seq AS head_seq, h.hash AS head_hash,
+                   CASE WHEN v.seq = 1 THEN audit.opening_detail(h) END AS opening
+              FROM audit.event v LEFT JOIN audit.stream h ON h.id = v.stream
+             WHERE p_stream IS NULL OR v.stream = p_stream
+            UNION ALL
+            -- rows that went with a month stand as one, where the month's stub is good
+            SELECT r.stream, r.first_seq, r.last_seq, r.last_seq - r.first_seq + 1, r.before, r.after, r.after, NULL, h.id IS NOT NULL, h.seq, h.hash, NULL
+              FROM audit.stub_run r LEFT JOIN audit.stream h ON h.id = r.stream
+             WHERE r.month = ANY (good) AND (p_stream IS NULL OR r.stream = p_stream)
+             ORDER BY stream, seq) AS ordered
+        UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL -- closes the last stream
+    LOOP
+        IF now_in IS DISTINCT FROM e.stream THEN
+            IF now_in IS NOT NULL THEN
+                -- the end of a stream: its tail against its head, and a closer look at bad rows
+                IF NOT has_head THEN
+                    stream := now_in; seq := NULL; what := 'removed';
+                    detail := format('the head of this stream is gone; it has %s rows', last_seq);
+                    wrong := wrong + 1; RETURN NEXT;
+                ELSIF head_seq > last_seq THEN
+                    stream := now_in; seq := last_seq + 1; what := 'removed';
+                    detail := format('rows %s to %s are missing at the end', last_seq + 1, head_seq);
+                    wrong := wrong + 1; RETURN NEXT;
+                ELSIF head_seq < last_seq THEN
+                    stream := now_in; seq := head_seq + 1; what := 'added';
+                    detail := format('rows %s to %s are beyond the head, or the head was set back', head_seq + 1, last_seq);
+                    wrong := wrong + 1; RETURN NEXT;
+                ELSIF head_hash <> last_hash AND NOT last_seq = ANY (bad) THEN
+                    stream := now_in; seq := last_seq; what := 'changed';
+                    detail := 'the last row is not the one that the head names';
+                    wrong := wrong + 1; RETURN NEXT;
+                END IF;
+                IF cardinality(bad) > 0 THEN
+                    RETURN QUERY SELECT * FROM audit.verify_bad_rows(now_in, bad[1:most], missing[1:most]);
+                    IF cardinality(bad) > most THEN
+                        stream := now_in; seq := bad[most + 1]; what := 'changed';
+                        detail := format('this and %s further rows of the stream do not match their hashes', cardinality(bad) - most - 1);
+                        RETURN NEXT;
+                    END IF;
+                    wrong := wrong + cardinality(bad);
+                END IF;
+            END IF;
+            EXIT WHEN e.stream IS NULL;
+            streams := streams + 1;
+            now_in := e.stream; last_seq := 0; last_hash := zero; bad := '{}'; missing := '{}';
+            has_head := e.has_head; head_seq := e.head_seq; head_hash := e.head_hash;
+        END IF;
+        IF e.gone > 0 THEN
+            gone := gone + e.gone;
+        ELSE
+            rows := rows + 1;
+        END IF;
+        IF e.seq <= last_seq THEN
+            stream := now_in; seq := e.seq; what := 'added'; detail := 'there is more than one row with this number';
+            wrong := wrong + 1; RETURN NEXT;
+        END IF;
+        gap := e.seq > last_seq + 1;
+        IF gap THEN
+            stream := now_in; seq := last_seq + 1; what := 'removed';
+            detail := CASE WHEN e.seq = last_seq + 2 THEN 'this row is missing'
+                           ELSE format('rows %s to %s are missing', last_seq + 1, e.seq - 1) END;
+            wrong := wrong + 1; RETURN NEXT;
+            IF cardinality(missing) < most THEN
+                missing := missing || ARRAY(SELECT generate_series(last_seq + 1, least(e.seq - 1, last_seq + most)));
+            END IF;
+        END IF;
+        IF e.hash <> e.computed THEN
+            bad := bad || e.seq;
+        ELSE
+            IF NOT gap AND e.previous <> last_hash AND NOT last_seq = ANY (bad) THEN
+                stream := now_in; seq := last_seq; what := 'changed';
+                detail := format('row %s followed another row than this one', e.seq);
+                wrong := wrong + 1; RETURN NEXT;
+            END IF;
+            IF e.opening IS NOT NULL AND e.detail IS DISTINCT FROM e.opening THEN
+                stream := now_in; seq := 1; what := 'changed';
+                detail := 'opener or predecessor of the stream are not those of its first row';
+                wrong := wrong + 1; RETURN NEXT;
+            END IF;
+        END IF;
+        IF e.last >= last_seq THEN
+            last_seq := e.last;
+            last_hash := e.hash;
+        END IF;
+    END LOOP;
+
+    -- Streams that lost all rows, and tails that successors remember.
+    FOR s IN SELECT h.id, h.seq FROM audit.stream h
+              WHERE (p_stream IS NULL OR h.id = p_stream) AND h.seq > 0
+                AND NOT EXISTS (SELECT FROM audit.event v WHERE v.stream = h.id)
+                AND NOT EXISTS (SELECT FROM audit.stub_run r WHERE r.stream = h.id AND r.month = ANY (good))
+    LOOP
+        stream := s.id; seq := 1; what := 'removed'; detail := format('rows 1 to %s, the whole stream, are missing', s.seq);
+        wrong := wrong + 1; streams := streams + 1; RETURN NEXT;
+    END LOOP;
+    FOR s IN
+        -- what the first row of a successor says, and what its head row says
+        SELECT said.predecessor, said.predecessor_seq AS seq, said.predecessor_hash AS hash, said.id
+          FROM (SELECT h.id, h.predecessor, h.predecessor_seq, h.predecessor_hash FROM audit.stream h
+                 WHERE h.predecessor IS NOT NULL
+                UNION
+                SELECT v.stream, (m)[1]::uuid, (m)[2]::bigint, decode((m)[3], 'hex')
+                  FROM audit.event v,
+                       regexp_match(v.detail, 'predecessor=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) seq=([0-9]{1,18}) hash=([0-9a-f]{64})$') AS m
+                 WHERE v.seq = 1 AND v.operation = 'Open Stream' AND m IS NOT NULL) AS said
+         WHERE p_stream IS NULL OR said.predecessor = p_stream
+    LOOP
+        IF s.seq > 0 AND NOT EXISTS (SELECT FROM audit.event v WHERE v.stream = s.predecessor
+                                       AND v.seq = s.seq AND v.hash = s.hash)
+           AND NOT EXISTS (SELECT FROM audit.stub_run r WHERE r.stream = s.predecessor AND r.month = ANY (good)
+                              AND (r.last_seq = s.seq AND r.after = s.hash OR s.seq >= r.first_seq AND s.seq < r.last_seq)) THEN
+            SELECT max(v.seq) INTO n FROM audit.event v WHERE v.stream = s.predecessor;
+            stream := s.predecessor; seq := s.seq;
+            what := CASE WHEN n >= s.seq THEN 'changed' ELSE 'removed' END;
+            detail := format('stream %s came after row %s of this stream, which is %s', s.id, s.seq,
+                             CASE WHEN n >= s.seq THEN 'now another row' ELSE 'missing' END);
+            wrong := wrong + 1; RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF wrong = 0 THEN
+        stream := NULL; seq := NULL; what := 'verified';
+        detail := format('%s streams, %s rows: every hash, link, head and predecessor is right%s', streams, rows,
+            CASE WHEN gone > 0 THEN format('; %s rows went with %s months, whose stubs are signed', gone, cardinality(good)) END);
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.verify IS 'Verifies the audit trail, or one stream: one row for each thing that is wrong (changed, removed, reordered, added, forged), or a single row "verified". Rows that went with a dropped month must be covered by a signed stub. Usage: SELECT * FROM audit.verify();';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
+GRANT SELECT ON audit.signers, audit.retention, audit.export, audit.stub, audit.stub_run, audit.stubs, audit.partitions
+    TO holdfast_auditor;
+GRANT SELECT ON audit.partitions, audit.retention, audit.signers TO holdfast_policy;
+GRANT EXECUTE ON FUNCTION audit.number, audit.inverse, audit.p256_double, audit.p256_add, audit.p256_verifies,
+    audit.ak_point, audit.stub_digest, audit.stub_message, audit.stub_wrong, audit.month_partition, audit.why_kept,
+    audit.month_runs, audit.verify_month, audit.note_export TO holdfast_auditor;
+GRANT EXECUTE ON FUNCTION audit.set_retention, audit.drop_digest, audit.drop_month, audit.month_partition, audit.why_kept,
+    audit.ak_point TO holdfast_policy;
