@@ -261,11 +261,6 @@ static int64_t number(const PGresult *r, int row, int col, int64_t if_null)
     return PQgetisnull(r, row, col) ? if_null : strtoll(PQgetvalue(r, row, col), NULL, 10);
 }
 
-static const char *admin_field(const PGresult *r, int row, int col)
-{
-    return PQgetisnull(r, row, col) ? NULL : PQgetvalue(r, row, col);
-}
-
 #define SECONDS(column) "floor(extract(epoch FROM " column "))::bigint"
 
 rc_t db_client_list(struct db_admin *a, db_client_fn *each, void *arg)

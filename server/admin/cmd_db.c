@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "server/admin/admin_db.h"
+#include "server/admin/audit_commands.h"
 
 static void name_operator(struct db_admin *db)
 {
@@ -109,6 +109,8 @@ static bool print_verify_row(void *arg, const struct db_verify_row *row)
 enum cli_exit cmd_audit_verify(struct cli *cli)
 {
     struct config config;
+    if (cli->argument_count == 1)
+        return audit_verify_file(cli, cli->arguments[0]);
     enum cli_exit code = cli_config(cli, &config);
     if (code != CLI_DONE)
         return code;
@@ -124,7 +126,8 @@ enum cli_exit cmd_audit_verify(struct cli *cli)
         return cli_fail(cli, CLI_DAMAGE,
                         "Keep the database as it is, find out who could write to it, and compare with a backup.",
                         "the audit trail was changed: the rows above do not fit their chain");
-    return rc == RC_OK ? CLI_DONE : admin_db_fail(cli, db, rc, "the audit trail was not verified");
+    return rc == RC_OK ? audit_check_stubs(cli, &config, db)
+                       : admin_db_fail(cli, db, rc, "the audit trail was not verified");
 }
 
 static bool print_event(void *arg, const struct db_event_row *e)

@@ -6,6 +6,9 @@ server_admin_libadmin_a_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DHOLDFAST_LIBEXEC_DIR='"$(pkglibexecdir)"'
 server_admin_libadmin_a_SOURCES = \
 	server/admin/admin_db.h \
+	server/admin/audit_check.c server/admin/audit_check.h \
+	server/admin/audit_commands.h \
+	server/admin/audit_file.c server/admin/audit_file.h \
 	server/admin/cli.c server/admin/cli.h \
 	server/admin/cmd_attribute.c \
 	server/admin/cmd_ca.c \
@@ -14,11 +17,13 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_db.c \
 	server/admin/cmd_doctor.c \
 	server/admin/cmd_domain.c \
+	server/admin/cmd_export.c \
 	server/admin/cmd_group.c \
 	server/admin/cmd_init.c \
 	server/admin/cmd_key.c server/admin/cmd_key.h \
 	server/admin/cmd_pair.c \
 	server/admin/cmd_policy.c \
+	server/admin/cmd_retention.c \
 	server/admin/cmd_status.c \
 	server/admin/cmd_trace.c \
 	server/admin/commands.c \
