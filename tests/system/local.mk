@@ -1,6 +1,8 @@
 # tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
 EXTRA_DIST += \
 	tests/system/actions.py \
+	tests/system/auditor.expected \
+	tests/system/auditor.sql \
 	tests/system/client.py \
 	tests/system/crowd.py \
 	tests/system/hostile.py \
@@ -13,6 +15,7 @@ EXTRA_DIST += \
 	tests/system/tpm.py \
 	tests/system/workload.py \
 	tests/system/test_audit.py \
+	tests/system/test_auditor.py \
 	tests/system/test_clock.py \
 	tests/system/test_commands.py \
 	tests/system/test_crowd.py \

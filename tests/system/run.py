@@ -35,6 +35,7 @@ MODULES = [
     "test_crowd",
     "test_processes",
     "test_unit",
+    "test_auditor",
     "test_restart",
     "test_kill",
     "test_outage",
