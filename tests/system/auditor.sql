@@ -3,7 +3,7 @@
 \pset null -
 \echo Is it whole?
 SELECT what, detail FROM audit.verify();
-SELECT opener, rows > 0 AS has_rows, fenced FROM audit.streams WHERE opener IN ('administration', 'load/worker-1');
+SELECT opener, rows > 0 AS has_rows, fenced FROM audit.streams WHERE opener IN ('administration', 'load/worker-1') ORDER BY opener;
 \echo Who touched this key?
 SELECT at, client, operation, result, reason, object FROM audit.key_events(:'key');
 SELECT * FROM audit.key_users(:'key');
