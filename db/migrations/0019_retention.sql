@@ -222,9 +222,9 @@ CREATE FUNCTION audit.stub_digest(p_stub audit.stub, p_runs audit.stub_run[]) RE
 RETURN sha256(convert_to('1:1,' || audit.field(to_char(p_stub.month, 'YYYY-MM')) || audit.field(p_stub.rows::text)
     || audit.field(encode(p_stub.export_sha256, 'hex')) || audit.field(audit.microseconds(p_stub.dropped_at)::text)
     || audit.field(p_stub.dropped_by) || audit.field(p_stub.reason)
-    || (SELECT string_agg(audit.field(r.stream::text) || audit.field(r.first_seq::text) || audit.field(r.last_seq::text)
+    || coalesce((SELECT string_agg(audit.field(r.stream::text) || audit.field(r.first_seq::text) || audit.field(r.last_seq::text)
                           || audit.field(encode(r.before, 'hex')) || audit.field(encode(r.after, 'hex')), ''
-                          ORDER BY r.stream, r.first_seq) FROM unnest(p_runs) AS r), 'UTF8'));
+                          ORDER BY r.stream, r.first_seq) FROM unnest(p_runs) AS r), ''), 'UTF8'));
 COMMENT ON FUNCTION audit.stub_digest IS 'SHA-256 over all of a stub but its signature: netstrings as in audit.canonical(), a marker, the fields of the month, then those of each run in order';
 
 CREATE FUNCTION audit.stub_message(p_digest bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -237,8 +237,8 @@ RETURN CASE
     WHEN NOT audit.p256_verifies((audit.ak_point(p_stub.ak_pub))[1], (audit.ak_point(p_stub.ak_pub))[2],
              audit.stub_message(audit.stub_digest(p_stub, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = p_stub.month))),
              p_stub.signature) THEN 'its signature is not right'
-    WHEN (SELECT sum(r.last_seq - r.first_seq + 1) FROM audit.stub_run r WHERE r.month = p_stub.month)
-         IS DISTINCT FROM p_stub.rows::numeric THEN 'its runs have another number of rows' END;
+    WHEN (SELECT coalesce(sum(r.last_seq - r.first_seq + 1), 0) FROM audit.stub_run r WHERE r.month = p_stub.month)
+         <> p_stub.rows THEN 'its runs have another number of rows' END;
 COMMENT ON FUNCTION audit.stub_wrong IS 'What is wrong with a stub; NULL: it is good';
 
 CREATE VIEW audit.stubs AS
@@ -422,8 +422,15 @@ BEGIN
     PERFORM audit.note('Admin Drop Audit Month', format('month=%s rows=%s export=%s digest=%s reason=%s', to_char(p_month, 'YYYY-MM'),
         p_rows, encode(p_export_sha256, 'hex'),
         encode(audit.stub_digest(made, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = p_month)), 'hex'), p_reason));
-    EXECUTE format('ALTER TABLE audit.event DETACH PARTITION %s', part);
-    EXECUTE format('DROP TABLE %s', part);
+    -- Appends wait behind this lock: never for longer than they bear, whoever else reads the trail just now.
+    PERFORM set_config('lock_timeout', '80ms', true);
+    BEGIN
+        EXECUTE format('ALTER TABLE audit.event DETACH PARTITION %s', part);
+        EXECUTE format('DROP TABLE %s', part);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'month % is not dropped: somebody reads the audit trail just now, try again', to_char(p_month, 'YYYY-MM')
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END;
 END
 $$;
 COMMENT ON FUNCTION audit.drop_month IS 'Drops a month whose retention period is over, whose rows verify, and of which the file with this SHA-256 and number of rows is kept; leaves a stub signed by the node''s TPM. All in one transaction. Called by holdfast audit drop';

@@ -36,10 +36,10 @@ SELECT names FROM audit.keys_unused(0) WHERE owner = 'auditor' ORDER BY uid;
 SELECT owner, names FROM audit.keys_without_owner WHERE owner LIKE 'auditor%';
 \echo What did administrators do?
 SELECT at, act, result FROM audit.admin_acts(:'since') WHERE detail LIKE 'client=auditor%';
-SELECT act, detail FROM audit.policy_changes(:'since') WHERE detail LIKE 'client=auditor%' AND act <> 'Admin Add Client';
+SELECT act, split_part(detail, ' ', 1) AS client FROM audit.policy_changes(:'since') WHERE detail LIKE 'client=auditor%' AND act <> 'Admin Add Client';
 SELECT count(*) FROM audit.policy_changes() WHERE act ~ 'Migrate|Initialise';
 \echo A line for each day.
-SELECT day, events > 0 AS events, refused > 0 AS refused, clients > 0 AS clients, keys > 0 AS keys, made > 0 AS made, exported > 0 AS exported, destroyed > 0 AS destroyed, administrative > 0 AS administrative FROM audit.days() ORDER BY day DESC LIMIT 1;
+SELECT day, events > 0 AS events, refused > 0 AS refused, clients > 0 AS clients, keys > 0 AS keys, made > 0 AS made, exported > 0 AS exported, administrative > 0 AS administrative FROM audit.days() ORDER BY day DESC LIMIT 1;
 \echo Months.
 SELECT * FROM audit.retention;
 SELECT month, rows_about > 0 AS rows, bytes > 0 AS bytes, exported_at, droppable, why_not FROM audit.partitions ORDER BY month LIMIT 1;

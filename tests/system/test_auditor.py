@@ -355,8 +355,23 @@ class Busy(threading.Thread):
         link.close()
 
 
+def while_read(state, month, path):
+    """Somebody reads the trail for long: the drop gives up at once, and nobody waits for it."""
+    reader = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-U", "holdfast_auditor"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True, env={"PATH": os.environ["PATH"], **state.env})
+    reader.stdin.write("BEGIN; SELECT 'reads' FROM audit.event LIMIT 1;\n")
+    reader.stdin.flush()
+    reads = reader.stdout.readline().strip()
+    code, said = dropped(state, month, path)
+    reader.communicate("COMMIT;\n", timeout=60)
+    tap.ok(reads == "reads" and code != 0 and "somebody reads" in said["error"], "while somebody reads the trail a month is not dropped", said)
+    left = state.psql("SELECT count(*) FROM audit.stubs")
+    tap.ok(left == [["0"]], "and no stub is left of that", left)
+
+
 def retention(state, month, path):
     refusals_of_drop(state, month, path)
+    while_read(state, month, path)
     rows = int(state.psql("SELECT exported_rows FROM audit.partitions WHERE month = '%s'" % month)[0][0])
     busy = Busy(state)
     busy.start()

@@ -396,6 +396,46 @@ START_TEST(everything_has_a_comment)
 }
 END_TEST
 
+/* ---- signatures ---- */
+
+#define RFC_KEY                                                                                    \
+    "'\\x60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6',"                       \
+    "'\\x7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299',"
+#define RFC_SAMPLE                                                                                 \
+    "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"                             \
+    "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+#define RFC_TEST                                                                                   \
+    "f1abb023518351cd71d881567b1ea663ed3efcf6c5132b354f28d3b0b7d38367"                             \
+    "019f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+#define ORDER "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"
+
+/* RFC 6979, A.2.5, and what must not pass. */
+static const struct {
+    const char *what, *arguments, *want;
+} signatures[] = {
+    {"sample", RFC_KEY "'sample', '\\x" RFC_SAMPLE "'", "t"},
+    {"test", RFC_KEY "'test', '\\x" RFC_TEST "'", "t"},
+    {"another message", RFC_KEY "'test', '\\x" RFC_SAMPLE "'", "f"},
+    {"another signature", RFC_KEY "'sample', '\\x" RFC_TEST "'", "f"},
+    {"no r", RFC_KEY "'sample', '\\x" ZEROS "01'", "f"},
+    {"r is nothing", RFC_KEY "'sample', '\\x" ZEROS ORDER "'", "f"},
+    {"s is nothing", RFC_KEY "'sample', '\\x" ORDER ZEROS "'", "f"},
+    {"both are the order", RFC_KEY "'sample', '\\x" ORDER ORDER "'", "f"},
+    {"too short", RFC_KEY "'sample', '\\xab'", "f"},
+    {"none", RFC_KEY "'sample', NULL", "f"},
+    {"a key off the curve", "'\\x01', '\\x01', 'sample', '\\x" RFC_SAMPLE "'", "f"},
+};
+
+START_TEST(signatures_are_verified_in_sql)
+{
+    char sql[700];
+    snprintf(sql, sizeof sql, "SELECT audit.p256_verifies(%s)", signatures[_i].arguments);
+    ck_assert_msg(strcmp(pg_value(&pg, rights_database, "postgres", sql), signatures[_i].want) == 0,
+                  "%s", signatures[_i].what);
+}
+END_TEST
+
 /* ---- migrations and administration ---- */
 
 static void count_applied(void *arg, const char *text)
@@ -548,6 +588,8 @@ int main(void)
     tcase_add_loop_test(t, text_is_cleaned, 0, sizeof texts / sizeof *texts);
     tcase_add_loop_test(t, verify_names_what_is_wrong, 0, sizeof damages / sizeof *damages);
     tcase_add_loop_test(t, each_role_may_do_its_own_only, 0, sizeof rights / sizeof *rights);
+    tcase_add_loop_test(t, signatures_are_verified_in_sql, 0,
+                        sizeof signatures / sizeof *signatures);
     tcase_add_test(t, views_tell_the_present_state);
     tcase_add_test(t, the_state_by_date_is_the_same_in_c_and_sql);
     tcase_add_test(t, rows_of_any_month_find_a_place);

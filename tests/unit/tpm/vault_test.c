@@ -3,11 +3,14 @@
  */
 #include "tests/unit/tpm/fixture.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/vault/tpm/attest.h"
 #include "server/vault/tpm/keys_state.h"
 #include "server/vault/tpm/make.h"
+#include "server/vault/tpm/p256.h"
 #include "server/vault/tpm/rows.h"
 
 /* The first domain key, as bytes to compare. */
@@ -34,6 +37,43 @@ static void holds_nothing(const struct vault *v)
     ck_assert_ptr_null(v->open->row_mac);
     ck_assert_uint_eq(vault_keys_control_mac(v->open).len, 0);
 }
+
+/* Whether `line` is what was signed, by the key that the rows name. */
+static rc_t signed_line(const struct vault *v, const char *line,
+                        const uint8_t signature[ATTEST_SIGNATURE])
+{
+    AUTO_P256 key = {NULL};
+    TPM2B_PUBLIC pub;
+    struct p256_point point;
+    uint8_t hash[32];
+    ok(public_read(v->rows.nodes[0].ak_pub, &pub));
+    ok(public_point(&pub, &point));
+    ok(p256_from_point(&point, &key));
+    ck_assert_int_eq(EVP_Digest(line, strlen(line), hash, NULL, EVP_sha256(), NULL), 1);
+    return p256_verify(&key, hash, signature);
+}
+
+START_TEST(the_attestation_key_signs_audit_stubs)
+{
+    static const char line[] =
+        "holdfast audit stub 0102030000000000000000000000000000000000000000000000000000000000\n";
+    struct vault v;
+    const uint8_t digest[ATTEST_DIGEST] = {1, 2, 3};
+    uint8_t signature[ATTEST_SIGNATURE];
+    vault_make(&v);
+    ok(attest_sign_stub(v.f.tpm, &v.state.ak, digest, signature));
+    ok(signed_line(&v, line, signature));
+    fails(signed_line(&v, "holdfast audit stub 00\n", signature), RC_INTEGRITY);
+    /* also after a restart, and never as another node */
+    fake_kill(&v.f);
+    fake_new_context(&v.f);
+    ok(attest_sign_stub(v.f.tpm, &v.state.ak, digest, signature));
+    ok(signed_line(&v, line, signature));
+    fails(attest_sign_stub(v.f.tpm, &v.state.srk, digest, signature), RC_TPM_FOREIGN);
+    nothing_left(&v.f);
+    vault_end(&v);
+}
+END_TEST
 
 START_TEST(init_unseal_restart_gives_the_same_keys)
 {
@@ -572,6 +612,7 @@ Suite *vault_suite(void)
     TCase *t = tcase_create("states");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, init_unseal_restart_gives_the_same_keys);
+    tcase_add_test(t, the_attestation_key_signs_audit_stubs);
     tcase_add_test(t, changed_pcr_locks_until_approved);
     tcase_add_test(t, unselected_pcr_does_not_lock);
     tcase_add_test(t, another_approvers_signature_is_refused);
