@@ -191,8 +191,7 @@ static void on_drain(struct vault_process *v, struct control_message *m)
 
 static void (*const on_message[CONTROL_COUNT])(struct vault_process *, struct control_message *) = {
     [CONTROL_TPM] = on_tpm,       [CONTROL_PEER] = on_peer,   [CONTROL_NODE_STATE] = on_node_state,
-    [CONTROL_CONFIG] = on_config, [CONTROL_DRAIN] = on_drain,
-    [CONTROL_SIGN] = on_sign,
+    [CONTROL_CONFIG] = on_config, [CONTROL_DRAIN] = on_drain, [CONTROL_SIGN] = on_sign,
 };
 
 static void on_control(evutil_socket_t fd, short what, void *arg)

@@ -1,9 +1,9 @@
 /*
  * The control socket of the administrator: one command line in, one JSON text out, then the end. A
- * trace goes on until the administrator leaves; its text comes from the workers, by a socket that is
- * passed along with the answer.
- * Only root, the user the server runs as, and members of admin_group (as their main group) are
- * heard; the kernel says who they are. See supervisor.h and status_client.h.
+ * trace goes on until the administrator leaves; its text comes from the workers, by a socket that
+ * is passed along with the answer. Only root, the user the server runs as, and members of
+ * admin_group (as their main group) are heard; the kernel says who they are. See supervisor.h and
+ * status_client.h.
  */
 #include "config.h"
 
@@ -87,8 +87,10 @@ static bool pass(int to, int fd)
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int))];
     } extra = {0};
-    struct msghdr msg = {
-        .msg_iov = &text, .msg_iovlen = 1, .msg_control = extra.room, .msg_controllen = sizeof extra.room};
+    struct msghdr msg = {.msg_iov = &text,
+                         .msg_iovlen = 1,
+                         .msg_control = extra.room,
+                         .msg_controllen = sizeof extra.room};
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     c->cmsg_level = SOL_SOCKET;
@@ -177,7 +179,8 @@ static void admin_run(struct admin *a)
     } else if (!strncmp(a->command, sign_command, sizeof sign_command - 1)) {
         a->answer = ask_signature(a, a->command + sizeof sign_command - 1);
     } else {
-        admin_refuse(a, "no such command: say status, reload, domains, drain, stop, trace or sign-stub");
+        admin_refuse(
+            a, "no such command: say status, reload, domains, drain, stop, trace or sign-stub");
     }
     a->answer_len = a->answer ? strlen(a->answer) : 0;
 }
@@ -242,7 +245,8 @@ static void on_admin_event(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     if ((what & EV_TIMEOUT) && a->trace)
-        on_trace_begun(a, "the trace was not written to the audit in time: is the database away?", -1);
+        on_trace_begun(a, "the trace was not written to the audit in time: is the database away?",
+                       -1);
     else if (what & EV_TIMEOUT)
         admin_drop(a);
     else if (a->answer)
@@ -275,8 +279,8 @@ static void name_peer(struct admin *a, const struct ucred *who)
 {
     const struct passwd *user = getpwuid(who->uid);
 
-    snprintf(a->who, sizeof a->who, "%.32s (uid %u, pid %d)", user ? user->pw_name : "?", (unsigned)who->uid,
-             (int)who->pid);
+    snprintf(a->who, sizeof a->who, "%.32s (uid %u, pid %d)", user ? user->pw_name : "?",
+             (unsigned)who->uid, (int)who->pid);
 }
 
 static void on_connect(evutil_socket_t fd, short what, void *arg)
@@ -315,8 +319,10 @@ void control_socket_signed(struct supervisor *s, struct bytes body)
     if (body.data[4] == 1 && rest.len == NODE_BYTES + SIGNATURE_BYTES) {
         char node[2 * NODE_BYTES + 1], signature[2 * SIGNATURE_BYTES + 1], text[256];
         (void)OPENSSL_buf2hexstr_ex(node, sizeof node, NULL, rest.data, NODE_BYTES, '\0');
-        (void)OPENSSL_buf2hexstr_ex(signature, sizeof signature, NULL, rest.data + NODE_BYTES, SIGNATURE_BYTES, '\0');
-        snprintf(text, sizeof text, "{\"ok\": true, \"node\": \"%s\", \"signature\": \"%s\"}\n", node, signature);
+        (void)OPENSSL_buf2hexstr_ex(signature, sizeof signature, NULL, rest.data + NODE_BYTES,
+                                    SIGNATURE_BYTES, '\0');
+        snprintf(text, sizeof text, "{\"ok\": true, \"node\": \"%s\", \"signature\": \"%s\"}\n",
+                 node, signature);
         a->answer = strdup(text);
     } else {
         char why[256];

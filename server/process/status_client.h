@@ -9,9 +9,9 @@
 
 /*
  * Sends a command ("status", "reload", "domains": look now for domains that wait for their key,
- * "drain", "stop", "sign-stub HEX": have the node sign an audit stub) to the control socket at `path` and reads the answer, a JSON object.
- * RC_UNAVAILABLE: no server listens there; RC_DENIED: not allowed to connect; RC_TIMEOUT: no answer
- * within wait_ms; RC_IO: anything else.
+ * "drain", "stop", "sign-stub HEX": have the node sign an audit stub) to the control socket at
+ * `path` and reads the answer, a JSON object. RC_UNAVAILABLE: no server listens there; RC_DENIED:
+ * not allowed to connect; RC_TIMEOUT: no answer within wait_ms; RC_IO: anything else.
  *
  * status: { "version", "pid", "uptime_s", "state": "starting|serving|draining", "port",
  *   "workers": [ { "number", "pid", "state", "restarts", "uptime_s", and all of STATS_TABLE } ],

@@ -154,7 +154,8 @@ void files_poll(struct supervisor *s, bool *tls_changed, bool *node_changed);
 /* control_socket.c */
 rc_t control_socket_open(struct supervisor *s);
 void control_socket_close(struct supervisor *s);
-/* The vault's answer to CONTROL_SIGN (ipc/control.def) goes to the administrator who asked, if it is still there. */
+/* The vault's answer to CONTROL_SIGN (ipc/control.def) goes to the administrator who asked, if it
+ * is still there. */
 void control_socket_signed(struct supervisor *s, struct bytes body);
 
 /*

@@ -25,7 +25,8 @@ struct vault_service_options {
     /* The status changed, or five seconds went by: JSON text. May be NULL. Not more often than once
      * a second for changes. */
     void (*status_changed)(void *arg, struct bytes json);
-    /* The answer to vault_service_sign_stub(): RC_OK, the node's id and the signature, or a sentence. May be NULL. */
+    /* The answer to vault_service_sign_stub(): RC_OK, the node's id and the signature, or a
+     * sentence. May be NULL. */
     void (*signed_stub)(void *arg, uint32_t number, rc_t rc, struct bytes answer);
     /* A peer is gone, for whatever reason. May be NULL. */
     void (*peer_gone)(void *arg);
@@ -59,8 +60,9 @@ void vault_service_set_no_node_state(struct vault_service *s, rc_t rc, const cha
 rc_t vault_service_set_owner_auth(struct vault_service *s, struct bytes auth);
 /* Takes fd over; -1: no TPM now. `reason` (may be NULL) goes to the status. */
 void vault_service_give_tpm(struct vault_service *s, int fd, const char *reason);
-/* Has the node's attestation key sign the digest of an audit stub (tpm/attest.h), 32 bytes; options.signed_stub() gets
- * the answer with this number. RC_BUSY: too much to do already, no answer comes. */
+/* Has the node's attestation key sign the digest of an audit stub (tpm/attest.h), 32 bytes;
+ * options.signed_stub() gets the answer with this number. RC_BUSY: too much to do already, no
+ * answer comes. */
 rc_t vault_service_sign_stub(struct vault_service *s, uint32_t number, struct bytes digest);
 /* Appends the status as a JSON object. */
 rc_t vault_service_status(const struct vault_service *s, struct buf *out);
