@@ -15,6 +15,7 @@ struct db_admin;
 #define DB_ROLE_SERVER   "holdfast_server"
 #define DB_ROLE_POLICY   "holdfast_policy"
 #define DB_ROLE_AUDITOR  "holdfast_auditor"
+#define DB_ROLE_FORWARD  "holdfast_forward"
 
 /*
  * Connects. role: one of the above, or NULL for the user in conninfo. The handle is made even when

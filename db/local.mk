@@ -9,6 +9,7 @@ db_libdb_a_SOURCES = \
 	db/commit.c db/unit.h \
 	db/conn.c db/conn.h db/conn_check.c db/conn_impl.h \
 	db/db.c db/db.h db/impl.h \
+	db/forward.c db/forward.h \
 	db/group.c \
 	db/hierarchy.c db/hierarchy.h \
 	db/load.c db/locate.c \
@@ -35,6 +36,7 @@ db_migrations = \
 	$(srcdir)/db/migrations/0016_compiled.sql \
 	$(srcdir)/db/migrations/0018_audit_views.sql \
 	$(srcdir)/db/migrations/0019_retention.sql
+	$(srcdir)/db/migrations/0020_forward.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

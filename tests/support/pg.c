@@ -77,9 +77,9 @@ void pg_open(struct pg *pg)
     const struct passwd *me = getpwuid(geteuid());
     char ident[128];
     write_file(pg, "pg_ident.conf", "w", "");
-    static const char *const roles[] = {"postgres",        "holdfast_owner",  "holdfast_migrator",
-                                        "holdfast_server", "holdfast_policy", "holdfast_auditor",
-                                        "holdfast_backup"};
+    static const char *const roles[] = {"postgres",        "holdfast_owner",   "holdfast_migrator",
+                                        "holdfast_server", "holdfast_policy",  "holdfast_auditor",
+                                        "holdfast_backup", "holdfast_forward"};
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         snprintf(ident, sizeof ident, "test %s %s\n", me ? me->pw_name : "root", roles[i]);
         write_file(pg, "pg_ident.conf", "a", ident);
