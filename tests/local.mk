@@ -20,6 +20,7 @@ include tests/unit/ops/local.mk
 .PHONY: print-tests
 print-tests:
 	@echo $(TESTS)
+include tests/unit/forward/local.mk
 include tests/unit/db/local.mk
 include tests/bench/local.mk
 include tests/coverage/local.mk

@@ -150,6 +150,7 @@ enum cli_exit cmd_audit_partitions(struct cli *cli);
 enum cli_exit cmd_audit_retention(struct cli *cli);
 enum cli_exit cmd_audit_drop(struct cli *cli);
 enum cli_exit cmd_audit_stubs(struct cli *cli);
+enum cli_exit cmd_audit_forward(struct cli *cli);
 enum cli_exit cmd_key_create(struct cli *cli);
 enum cli_exit cmd_key_create_pair(struct cli *cli);
 enum cli_exit cmd_key_register(struct cli *cli);

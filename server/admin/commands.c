@@ -353,6 +353,13 @@ const struct command commands[] = {
       "list the months that were dropped, and verify their signatures",
       "",
       cmd_audit_stubs },
+    { "audit forward", "[DESTINATION]", 0, 1, LOCAL_JSON | O(DATABASE) | O(STATUS) | O(ONCE) | O(FORGET) | O(WHY),
+      "forward the audit trail to a syslog receiver",
+      "Runs until it is stopped, as a service of its own, one for each destination of [forward] destinations. Sends each\n"
+      "audit row as one message of RFC 5424, at least once: it may be killed at any moment, and what the receiver may not\n"
+      "have is sent again. Stream and seq tell a row sent twice. A second process for the same destination stands by.\n"
+      "--forget ends a destination for good, with a --reason: retention waits for it no longer.",
+      cmd_audit_forward },
     { "help", "[COMMAND]", 0, 2, O(HELP) | O(TABLE),
       "explain a command",
       "",

@@ -19,6 +19,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_domain.c \
 	server/admin/cmd_export.c \
 	server/admin/cmd_group.c \
+	server/admin/cmd_forward.c \
 	server/admin/cmd_init.c \
 	server/admin/cmd_key.c server/admin/cmd_key.h \
 	server/admin/cmd_pair.c \

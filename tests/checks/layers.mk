@@ -48,10 +48,14 @@ tests_checks_layer_process_SOURCES = tests/checks/layer.c
 tests_checks_layer_process_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/process/libprocess.a,--no-whole-archive
 tests_checks_layer_process_LDADD = server/net/libnet.a server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
 tests_checks_layer_process_DEPENDENCIES = server/process/libprocess.a server/net/libnet.a server/engine/libengine.a server/ops/libops.a server/policy/libpolicy.a db/libdb.a certs/libcerts.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_forward_SOURCES = tests/checks/layer.c
+tests_checks_layer_forward_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/forward/libforward.a,--no-whole-archive
+tests_checks_layer_forward_LDADD = db/libdb.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(INIH_LIBS) $(EVENT_LIBS) $(PQ_LIBS) $(OPENSSL_LIBS)
+tests_checks_layer_forward_DEPENDENCIES = server/forward/libforward.a db/libdb.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
 tests_checks_layer_admin_SOURCES = tests/checks/layer.c
 tests_checks_layer_admin_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/admin/libadmin.a,--no-whole-archive
-tests_checks_layer_admin_LDADD = server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
-tests_checks_layer_admin_DEPENDENCIES = server/admin/libadmin.a server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_admin_LDADD = server/forward/libforward.a server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+tests_checks_layer_admin_DEPENDENCIES = server/admin/libadmin.a server/forward/libforward.a server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
 layer_programs = \
 	tests/checks/layer_proto \
 	tests/checks/layer_base \
@@ -65,6 +69,7 @@ layer_programs = \
 	tests/checks/layer_engine \
 	tests/checks/layer_net \
 	tests/checks/layer_process \
+	tests/checks/layer_forward \
 	tests/checks/layer_admin
 check_PROGRAMS += $(layer_programs)
 TESTS += $(layer_programs)

@@ -108,7 +108,7 @@ def check_completion():
     script = os.path.join(SRC, "deploy/completion/holdfast")
     ask = (". '%s'; COMP_WORDS=('%s' %%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _holdfast; echo \"${COMPREPLY[*]}\""
            % (script, HOLDFAST))
-    for words, want in [("ke", "key"), ("key lo", "locate"), ("audit ''", "drop export partitions retention stubs tail verify"),
+    for words, want in [("ke", "key"), ("key lo", "locate"), ("audit ''", "drop export forward partitions retention stubs tail verify"),
                         ("key get --std", "--stdout")]:
         answer = subprocess.run(["bash", "-c", ask % words], capture_output=True, text=True, timeout=60)
         tap.ok(answer.stdout.strip() == want, "completion of 'holdfast %s' is %s" % (words, want),
