@@ -9,7 +9,7 @@ packages_build=(gcc make autoconf automake pkg-config libc6-dev libssl-dev libts
 packages_run=(postgresql postgresql-client swtpm openssl util-linux procps)
 packages_optional=(libsystemd-dev)
 packages_test=(python3)
-packages_test_optional=(python3-pykmip systemd)
+packages_test_optional=(python3-pykmip systemd rsyslog)
 
 fail() {
     printf '%s: %s\n' "${program:-holdfast}" "$*" >&2

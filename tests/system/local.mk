@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/system/hostile_tls.py \
 	tests/system/hostile_wire.py \
 	tests/system/policy_domain.py \
+	tests/system/receiver.py \
 	tests/system/support.py \
 	tests/system/tpm.py \
 	tests/system/workload.py \
@@ -20,6 +21,7 @@ EXTRA_DIST += \
 	tests/system/test_commands.py \
 	tests/system/test_crowd.py \
 	tests/system/test_doctor.py \
+	tests/system/test_forward.py \
 	tests/system/test_hostile.py \
 	tests/system/test_final.py \
 	tests/system/test_kill.py \

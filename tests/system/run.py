@@ -24,6 +24,7 @@ MODULES = [
     "test_audit",
     "test_policy_api",
     "test_policy_explain",
+    "test_forward",
     "test_final",
     "test_reload",
     "test_revocation",
