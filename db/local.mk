@@ -37,6 +37,9 @@ db_migrations = \
 	$(srcdir)/db/migrations/0018_audit_views.sql \
 	$(srcdir)/db/migrations/0019_retention.sql
 	$(srcdir)/db/migrations/0020_forward.sql
+	$(srcdir)/db/migrations/0014_policy_file.sql \
+	$(srcdir)/db/migrations/0015_approvals.sql \
+	$(srcdir)/db/migrations/0016_compiled.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.
