@@ -175,8 +175,7 @@ static void bisect(struct db *db, struct slice *s)
     }
     for (size_t i = 0; i < s->count; i++) {
         struct slice *p = parts[i >= half];
-        p->units[p->count++] = s->units[i];
-        p->changes |= s->units[i]->change_count > 0;
+        slice_add(p, s->units[i]);
         p->skip_locked = s->skip_locked;
     }
     slice_free(s);
@@ -352,18 +351,17 @@ static void on_commit(void *arg, const PGresult *r)
 /* Nothing was written: losers are told, the others go again at once. */
 static void take_losers_out(struct db *db, struct slice *s)
 {
-    size_t kept = 0;
-    s->changes = false;
-    for (size_t i = 0; i < s->count; i++) {
+    size_t count = s->count;
+    s->count = 0;
+    s->changes = s->claims = false;
+    for (size_t i = 0; i < count; i++) {
         struct db_unit *u = s->units[i];
         if (u->lost != DB_LOST_NOTHING) {
             commit_finish(db, u, DB_LOST, u->lost == DB_LOST_NAME ? RC_NAME_TAKEN : RC_CONFLICT);
             continue;
         }
-        s->changes |= u->change_count > 0;
-        s->units[kept++] = u;
+        slice_add(s, u);
     }
-    s->count = kept;
     commit_retry(db, s);
 }
 
@@ -407,6 +405,13 @@ bool commit_settle(struct db *db)
     return ok;
 }
 
+static enum statement statement_of(const struct slice *s)
+{
+    if (s->claims)
+        return STMT_CLAIMS;
+    return s->changes ? STMT_CHANGE : STMT_APPEND;
+}
+
 static void group_send(struct db *db, struct slice *s)
 {
     struct committer *c = &db->committer;
@@ -427,7 +432,7 @@ static void group_send(struct db *db, struct slice *s)
     c->sent_us = clock_monotonic_us();
     bool ok =
         commit_settle(db) && conn_query(db->commit, STMT_BEGIN, NULL, on_begin, db) &&
-        conn_query(db->commit, s->changes ? STMT_CHANGE : STMT_APPEND, &c->params, on_main, db) &&
+        conn_query(db->commit, statement_of(s), &c->params, on_main, db) &&
         conn_query(db->commit, STMT_COMMIT, NULL, on_commit, db) &&
         conn_sync(db->commit, on_group, db);
     if (!ok) /* how much of it left is not known: as any lost connection */

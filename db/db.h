@@ -88,7 +88,7 @@ void db_refused(struct db *db);
 
 /* ---- loads ---------------------------------------------------------------------------------- */
 
-enum db_load_kind { DB_LOAD_OBJECTS = 1, DB_LOAD_IDENTITY, DB_LOAD_LOCATE, DB_LOAD_HIERARCHY };
+enum db_load_kind { DB_LOAD_OBJECTS = 1, DB_LOAD_IDENTITY, DB_LOAD_LOCATE, DB_LOAD_HIERARCHY, DB_LOAD_REQUEST };
 
 /* What of an object is wanted beside its control record and MAC. */
 /* FRESHNESS: the attributes, unless it is a Symmetric Key that is not fresh any more; all that Get needs. */
@@ -234,6 +234,16 @@ struct db_keyless {
     uint64_t domains[DB_KEYLESS_MAX];
 };
 
+/* The open request of a client for the approval of an operation on an object. */
+struct db_request {
+    struct uid client, object; /* object nil: an operation that is about none yet */
+    const char *permission;
+    int32_t needed;
+    /* out */
+    int64_t number; /* of the request; the one that a new request would have where none is open */
+    bool approved;  /* by as many as are needed: DB_CLAIM_USE may use it up */
+};
+
 struct db_load;
 /* RC_OK, RC_UNAVAILABLE (no database), RC_NO_MEMORY (arena's cap), RC_BAD_UTF8, RC_INTERNAL. */
 typedef void db_load_done_fn(struct db_load *load, rc_t rc);
@@ -255,6 +265,7 @@ struct db_load {
             struct hierarchy *hierarchy; /* out: db/hierarchy.h; filled in place */
             struct db_keyless *keyless;  /* out, as of the same moment or later; NULL: not wanted */
         };
+        struct db_request request;
     };
     /* db's own */
     struct {

@@ -30,6 +30,13 @@ void slice_free(struct slice *s)
     free(s);
 }
 
+void slice_add(struct slice *s, struct db_unit *u)
+{
+    s->units[s->count++] = u;
+    s->changes |= u->change_count > 0;
+    s->claims |= u->claim_count > 0;
+}
+
 /* ---- sets of uids ---- */
 
 /* Open addressing over the uids that the group changes. */
@@ -117,13 +124,13 @@ rc_t unit_check(struct db_unit *u)
 {
     size_t bytes = 0;
     if (u->event_count == 0 || u->event_count > 65536 || u->change_count > 65536 ||
-        u->read_count > 65536)
+        u->read_count > 65536 || u->claim_count > 65536 || (u->claim_count && uid_is_nil(&u->client)))
         return RC_INTERNAL;
     for (size_t i = 0; i < u->change_count; i++)
         TRY(change_check(&u->changes[i], &bytes));
     if (has_twice(u))
         return RC_INTERNAL;
-    bytes += u->event_count * 512 + u->read_count * 64;
+    bytes += u->event_count * 512 + (u->read_count + u->claim_count) * 64;
     if (bytes > 64u << 20)
         return RC_TOO_LARGE;
     u->own.bytes = bytes;
@@ -237,10 +244,9 @@ static void join(struct forming *f, struct lane *lane)
     struct slice *s = f->slice;
     for (size_t i = 0; i < u->change_count; i++)
         uid_set_add(&f->set, &u->changes[i].object->control.uid);
-    s->changes |= u->change_count > 0;
+    slice_add(s, u);
     f->rows += u->event_count > u->change_count ? u->event_count : u->change_count;
     f->bytes += u->own.bytes;
-    s->units[s->count++] = u;
     if (lane->last == &u->own.next)
         lane->last = lane->at;
     *lane->at = u->own.next;
@@ -478,10 +484,11 @@ rc_t group_encode(struct db *db, struct slice *s)
 {
     struct pg_params *p = &db->committer.params;
     pg_params_clear(p);
-    if (s->changes)
+    if (s->changes || s->claims)
         TRY(put_changes(db, s));
     TRY(put_audit(db, s));
-    return put_rechecks(&db->committer, s);
+    TRY(put_rechecks(&db->committer, s));
+    return s->claims ? claims_encode(p, s) : RC_OK;
 }
 
 /* ---- the way back: from a place in the group's arrays to its units ---- */
@@ -507,14 +514,16 @@ static bool lose_standing(const struct committer *c, const struct slice *s, size
 
 bool group_lose(const struct committer *c, const struct slice *s, int kind, int place)
 {
-    if (place < 1 || kind < DB_LOST_CHANGE || kind > DB_LOST_STANDING)
+    if (place < 1 || kind < DB_LOST_CHANGE || kind > DB_LOST_CLAIM)
         return false;
     if (kind == DB_LOST_STANDING)
         return lose_standing(c, s, (size_t)place);
     size_t left = (size_t)place - 1;
     for (size_t i = 0; i < s->count; i++) {
         struct db_unit *u = s->units[i];
-        size_t here = kind == DB_LOST_READ ? u->read_count : u->change_count;
+        size_t here = kind == DB_LOST_READ    ? u->read_count
+                      : kind == DB_LOST_CLAIM ? u->claim_count
+                                              : u->change_count;
         if (left < here) {
             lose(u, (enum db_lost)kind, left);
             return true;

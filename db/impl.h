@@ -50,6 +50,8 @@ rc_t identity_read(struct arena *arena, const PGresult *r, struct db_identity *i
  */
 rc_t locate_send(struct db *db, struct db_load *load, conn_result_fn *on_result);
 rc_t locate_read(struct db_load *load, const PGresult *r);
+/* Sends one look at a request for approval; its result goes to load->own.rc and load->request. */
+rc_t request_send(struct db *db, struct db_load *load);
 /* Sends the five SELECTs of the hierarchy; results go to load->own.rc and load->hierarchy. */
 rc_t hierarchy_send(struct conn *c, struct db_load *load);
 
@@ -66,6 +68,7 @@ struct slice {
     unsigned tries;
     bool skip_locked; /* a lock wait ran out: locked objects are losers now */
     bool changes;     /* any unit changes objects */
+    bool claims;      /* any unit has to do with requests for approval */
 };
 
 /*
@@ -161,12 +164,16 @@ struct db_unit *lanes_take_all(struct committer *c);
 struct slice *group_form(struct db *db);
 struct slice *slice_new(size_t room);
 void slice_free(struct slice *s);
-/* Builds the parameters of STMT_APPEND or STMT_CHANGE and the head after it. */
+/* Appends a unit, for which there is room. */
+void slice_add(struct slice *s, struct db_unit *unit);
+/* Builds the parameters of STMT_APPEND, STMT_CHANGE or STMT_CLAIMS and the head after it. */
 rc_t group_encode(struct db *db, struct slice *s);
+/* The further parameters of STMT_CLAIMS: what the group has to do with requests for approval (request.c). */
+rc_t claims_encode(struct pg_params *p, const struct slice *s);
 /* Refuses what PostgreSQL could not store, so that no unit spoils a group. */
 rc_t unit_check(struct db_unit *unit);
 /*
- * Marks as lost the unit of a change or read of the group, by its place in the statement (from 1), or all
+ * Marks as lost the unit of a change, read or claim of the group, by its place in the statement (from 1), or all
  * units of a client's standing; what was marked before stays. False: no such kind or place.
  */
 bool group_lose(const struct committer *c, const struct slice *s, int kind, int place);

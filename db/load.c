@@ -1,6 +1,6 @@
 /*
  * The load batch: objects of all loads of a turn in one SELECT, names in a second one where they
- * are wanted; identities, Locates and the hierarchy each in a statement of its own in the same
+ * are wanted; identities, Locates, requests for approval and the hierarchy each in a statement of its own in the same
  * pipeline, behind a sync of its own, so that no request can spoil another's load.
  */
 #include <stdlib.h>
@@ -417,6 +417,8 @@ static void single_send(struct db *db, struct db_load *load)
         rc = locate_send(db, load, on_locate);
     else if (load->kind == DB_LOAD_HIERARCHY)
         rc = hierarchy_send(db->load, load);
+    else if (load->kind == DB_LOAD_REQUEST)
+        rc = request_send(db, load);
     if (rc == RC_OK && conn_sync(db->load, on_single, load))
         return;
     if (rc == RC_OK || rc == RC_UNAVAILABLE) {

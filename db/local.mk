@@ -15,6 +15,7 @@ db_libdb_a_SOURCES = \
 	db/load.c db/locate.c \
 	db/migrate.c \
 	db/pgbin.c db/pgbin.h \
+	db/request.c \
 	db/statements.def \
 	db/stream.c \
 	db/utf8.h

@@ -35,6 +35,22 @@ struct db_read {
     uint64_t version;
 };
 
+/* What a unit has to do with requests that administrators approve (db/migrations/0015_approvals.sql). */
+enum db_claim_kind {
+    DB_CLAIM_ASK = 1, /* opens the request, or finds it open */
+    DB_CLAIM_USE,     /* uses its approval up: of all who try, one unit does */
+};
+
+/* Of the unit's client, for one operation on one object. */
+struct db_claim {
+    enum db_claim_kind kind;
+    int64_t number;         /* of the request, as DB_LOAD_REQUEST told it */
+    const char *permission; /* name of policy.permission; static storage */
+    struct uid object;      /* nil: an operation that is about none yet */
+    int64_t rule;           /* the rule that wants the approval */
+    int32_t needed;         /* how many administrators */
+};
+
 enum db_outcome {
     DB_DONE = 1, /* committed, durable, with its audit rows */
     DB_LOST,     /* lost a race, nothing happened: run the request again (see `lost`) */
@@ -51,6 +67,7 @@ enum db_lost {
     DB_LOST_NAME,     /* changes[lost_index]: a name of it is in use; rc is RC_NAME_TAKEN */
     DB_LOST_READ,     /* reads[lost_index]: the version moved */
     DB_LOST_STANDING, /* the client was changed, disabled or revoked: resolve its identity again */
+    DB_LOST_CLAIM,    /* claims[lost_index]: the approval is used, withdrawn or expired, or another request is open */
 };
 
 /*
@@ -67,6 +84,8 @@ struct db_unit {
     struct db_read *reads;
     struct uid client;  /* nil: no standing to re-check */
     int64_t standing;   /* as db_identity gave it */
+    size_t claim_count; /* only with a client */
+    struct db_claim *claims;
     size_t event_count; /* at least 1 */
     struct audit_event *events;
     db_unit_done_fn *done;
