@@ -1,6 +1,6 @@
 /*
- * Requests for approval (db/migrations/0015_approvals.sql): the look at one before its operation is decided, and
- * what units have to do with them, beside the other parameters of their group.
+ * Requests for approval (db/migrations/0015_approvals.sql): the look at one before its operation is
+ * decided, and what units have to do with them, beside the other parameters of their group.
  */
 #include "db/impl.h"
 
@@ -79,8 +79,9 @@ static rc_t put_needed(struct buf *out, const struct db_unit *u, const struct db
 
 /* As kmip.commit_claims() takes them: one array for each, a place in all of them for each claim. */
 static const struct claim_column columns[] = {
-    {OID_INT4, put_kind},   {OID_INT8, put_number}, {OID_UUID, put_asker},  {OID_TEXT, put_permission},
-    {OID_UUID, put_object}, {OID_INT8, put_rule},   {OID_INT4, put_needed},
+    {OID_INT4, put_kind},       {OID_INT8, put_number}, {OID_UUID, put_asker},
+    {OID_TEXT, put_permission}, {OID_UUID, put_object}, {OID_INT8, put_rule},
+    {OID_INT4, put_needed},
 };
 
 rc_t claims_encode(struct pg_params *p, const struct slice *s)
