@@ -7,19 +7,10 @@ ALTER TABLE policy.domain
 COMMENT ON COLUMN policy.domain.approval_hours IS 'Hours from asking until which a request may be approved and used';
 
 -- ---- KMIP numbers in words ----
-CREATE FUNCTION policy.file_mask_names() RETURNS text[] LANGUAGE sql IMMUTABLE
-RETURN '{Sign,Verify,Encrypt,Decrypt,Wrap Key,Unwrap Key,Export,MAC Generate,MAC Verify,Derive Key,Content Commitment,Key Agreement,Certificate Sign,CRL Sign,Generate Cryptogram,Validate Cryptogram,Translate Encrypt,Translate Decrypt,Translate Wrap,Translate Unwrap,Authenticate,Unrestricted,FPE Encrypt,FPE Decrypt}'::text[];
-COMMENT ON FUNCTION policy.file_mask_names IS 'Bits of the KMIP Cryptographic Usage Mask, the lowest first; internal';
-
 CREATE FUNCTION policy.file_word(p_kind text, p_number bigint) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE p_kind
-    WHEN 'type' THEN audit.type_name(p_number)
-    WHEN 'algorithm' THEN audit.algorithm_name(p_number)
-    WHEN 'protection' THEN CASE p_number WHEN 1 THEN 'TPM-rooted' WHEN 2 THEN 'TPM-resident'
-                                         ELSE '0x' || to_hex(p_number) END
-    WHEN 'usage' THEN coalesce((policy.file_mask_names())[p_number], '0x' || to_hex(1::bigint << (p_number - 1)::integer))
-    END;
-COMMENT ON FUNCTION policy.file_word IS 'A KMIP number as the file has it; usage: the number of a bit, from 1; internal';
+RETURN CASE p_kind WHEN 'type' THEN audit.type_name(p_number) WHEN 'algorithm' THEN audit.algorithm_name(p_number)
+                   ELSE policy.protection_name(p_number) END;
+COMMENT ON FUNCTION policy.file_word IS 'A KMIP number as the file has it: of an object type, an algorithm or a protection; internal';
 
 CREATE FUNCTION policy.file_words(p_kind text, p_numbers bigint[]) RETURNS jsonb LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -28,27 +19,10 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION policy.file_words IS 'KMIP numbers as the file has them, each once, in their order; internal';
 
-CREATE FUNCTION policy.file_bits(p_mask bigint) RETURNS bigint[] LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN p_mask IS NOT NULL THEN
-        ARRAY(SELECT b::bigint FROM generate_series(1, 32) AS b WHERE p_mask & (1::bigint << (b - 1)) <> 0) END
-$$;
-COMMENT ON FUNCTION policy.file_bits IS 'The bits of a mask, counted from 1; internal';
-
-CREATE FUNCTION policy.file_mask(p_bits bigint[]) RETURNS bigint LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN p_bits IS NOT NULL THEN coalesce(bit_or(1::bigint << (b - 1)::integer), 0) END FROM unnest(p_bits) AS b
-$$;
-COMMENT ON FUNCTION policy.file_mask IS 'The mask of these bits; internal';
-
 CREATE FUNCTION policy.file_number(p_kind text, p_word text) RETURNS bigint LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT n FROM generate_series(1, CASE p_kind WHEN 'usage' THEN 32 ELSE 255 END) AS n
-                      WHERE lower(policy.file_word(p_kind, n)) = lower(p_word) LIMIT 1),
-                    CASE WHEN p_kind <> 'usage' AND p_word ~ '^0x[0-9a-f]{1,8}$'
-                         THEN ('x' || lpad(substr(p_word, 3), 16, '0'))::bit(64)::bigint END)
-$$;
-COMMENT ON FUNCTION policy.file_number IS 'The KMIP number of a word of the file, or of "0x..."; NULL if there is none; internal';
+RETURN CASE p_kind WHEN 'type' THEN policy.type_number(p_word) WHEN 'algorithm' THEN policy.algorithm_number(p_word)
+                   ELSE policy.protection_number(p_word) END;
+COMMENT ON FUNCTION policy.file_number IS 'The KMIP number of a word of the file; an error if there is none; internal';
 
 CREATE FUNCTION policy.file_numbers(p_kind text, p_words jsonb) RETURNS bigint[] LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -92,14 +66,72 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT policy.file_subject(b.client, b.client_group, b.role) || jsonb_strip_nulls(jsonb_build_object(
         'object_type', policy.file_word('type', b.object_type), 'algorithm', policy.file_word('algorithm', b.algorithm),
         'algorithms', policy.file_words('algorithm', b.algorithms), 'least_length', b.least_length,
-        'most_length', b.most_length, 'permitted_usage', policy.file_words('usage', policy.file_bits(b.permitted_mask)),
-        'required_usage', policy.file_words('usage', policy.file_bits(b.required_mask)),
+        'most_length', b.most_length, 'permitted_usage', to_jsonb(policy.usage_text(b.permitted_mask)),
+        'required_usage', to_jsonb(policy.usage_text(b.required_mask)),
         'protections', policy.file_words('protection', b.protections),
         'mandatory', (SELECT jsonb_agg(DISTINCT m COLLATE "C" ORDER BY m COLLATE "C") FROM unnest(b.mandatory) AS m),
         'most_life_days', b.most_life_days, 'name_pattern', b.name_pattern, 'destroy_after_days', b.destroy_after_days,
         'most_objects', b.most_objects, 'requests_per_second', b.requests_per_second, 'reason', b.reason))
 $$;
 COMMENT ON FUNCTION policy.file_bound IS 'A constraint as the file has it; internal';
+
+-- And back. Names that are not there yet are NULL.
+CREATE FUNCTION policy.file_rule_row(p_domain bigint, p_rule jsonb) RETURNS policy.rule LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r policy.rule;
+BEGIN
+    r.domain := p_domain;
+    r.policy := coalesce(p_rule ->> 'policy', '*');
+    r.effect := p_rule ->> 'effect';
+    r.client := (SELECT id FROM policy.client WHERE name = p_rule ->> 'client');
+    r.client_group := (SELECT id FROM policy.client_group WHERE domain = p_domain AND name = p_rule ->> 'group');
+    r.role := (SELECT id FROM policy.role WHERE domain = p_domain AND name = p_rule ->> 'role');
+    r.permissions := ARRAY(SELECT jsonb_array_elements_text(p_rule -> 'permissions'));
+    r.owner := coalesce(p_rule ->> 'owner', 'any');
+    r.object := (p_rule ->> 'object')::uuid;
+    r.object_type := policy.type_number(p_rule ->> 'object_type');
+    r.object_group := p_rule ->> 'object_group';
+    r.name_pattern := p_rule ->> 'name_pattern';
+    r.attribute_name := p_rule ->> 'attribute_name';
+    r.attribute_value := p_rule ->> 'attribute_value';
+    r.valid_from := (p_rule ->> 'valid_from')::timestamptz;
+    r.valid_until := (p_rule ->> 'valid_until')::timestamptz;
+    r.approvals := coalesce((p_rule ->> 'approvals')::integer, 1);
+    r.reason := p_rule ->> 'reason';
+    RETURN r;
+END
+$$;
+COMMENT ON FUNCTION policy.file_rule_row IS 'A rule of the file as a row; internal';
+
+CREATE FUNCTION policy.file_bound_row(p_domain bigint, p_bound jsonb) RETURNS policy.bound LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    b policy.bound;
+BEGIN
+    b.domain := p_domain;
+    b.client := (SELECT id FROM policy.client WHERE name = p_bound ->> 'client');
+    b.client_group := (SELECT id FROM policy.client_group WHERE domain = p_domain AND name = p_bound ->> 'group');
+    b.role := (SELECT id FROM policy.role WHERE domain = p_domain AND name = p_bound ->> 'role');
+    b.object_type := policy.type_number(p_bound ->> 'object_type');
+    b.algorithm := policy.algorithm_number(p_bound ->> 'algorithm');
+    b.algorithms := policy.file_numbers('algorithm', p_bound -> 'algorithms');
+    b.least_length := p_bound ->> 'least_length';
+    b.most_length := p_bound ->> 'most_length';
+    b.permitted_mask := policy.usage_mask(CASE WHEN p_bound ? 'permitted_usage' THEN ARRAY(SELECT jsonb_array_elements_text(p_bound -> 'permitted_usage')) END);
+    b.required_mask := policy.usage_mask(CASE WHEN p_bound ? 'required_usage' THEN ARRAY(SELECT jsonb_array_elements_text(p_bound -> 'required_usage')) END);
+    b.protections := policy.file_numbers('protection', p_bound -> 'protections');
+    b.mandatory := CASE WHEN p_bound ? 'mandatory' THEN ARRAY(SELECT jsonb_array_elements_text(p_bound -> 'mandatory')) END;
+    b.most_life_days := p_bound ->> 'most_life_days';
+    b.name_pattern := p_bound ->> 'name_pattern';
+    b.destroy_after_days := p_bound ->> 'destroy_after_days';
+    b.most_objects := p_bound ->> 'most_objects';
+    b.requests_per_second := p_bound ->> 'requests_per_second';
+    b.reason := p_bound ->> 'reason';
+    RETURN b;
+END
+$$;
+COMMENT ON FUNCTION policy.file_bound_row IS 'A constraint of the file as a row; internal';
 
 CREATE FUNCTION policy.file_client(c policy.client) RETURNS jsonb LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -186,6 +218,39 @@ END
 $$;
 COMMENT ON FUNCTION policy.file_fail IS 'An error that names the place in the file; internal';
 
+-- The checks that the functions for single changes make, too; the value in its one form.
+CREATE FUNCTION policy.file_shared(p_check text, p_more text, p_value jsonb, p_place text) RETURNS jsonb LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said text;
+    next text;
+BEGIN
+    CASE p_check
+    WHEN 'word' THEN
+        RETURN to_jsonb(policy.file_word(p_more, policy.file_number(p_more, p_value #>> '{}')));
+    WHEN 'usage' THEN
+        RETURN to_jsonb(policy.usage_text(policy.usage_mask(ARRAY(SELECT jsonb_array_elements_text(p_value)))));
+    WHEN 'attributes' THEN
+        RETURN (SELECT coalesce(jsonb_agg(DISTINCT (policy.attribute_named(v)).name), '[]') FROM jsonb_array_elements_text(p_value) AS v);
+    WHEN 'defaults' THEN
+        RETURN policy.default_attributes(p_value);
+    WHEN 'permissions' THEN
+        RETURN to_jsonb(policy.check_permissions(ARRAY(SELECT jsonb_array_elements_text(p_value -> 'permissions')), p_value ->> 'effect',
+            p_value ?| '{object,object_type,object_group,name_pattern,attribute_name}'));
+    WHEN 'rule' THEN
+        PERFORM policy.check_rule(policy.file_rule_row((SELECT id FROM policy.domain WHERE name = p_more), p_value));
+    WHEN 'constraint' THEN
+        PERFORM policy.check_bound(policy.file_bound_row((SELECT id FROM policy.domain WHERE name = p_more), p_value));
+    END CASE;
+    RETURN p_value;
+EXCEPTION WHEN data_exception OR no_data_found THEN
+    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, next = PG_EXCEPTION_HINT;
+    PERFORM policy.file_fail(p_place, said, nullif(next, ''));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION policy.file_shared IS 'Checks a part of the file as the functions for single changes do; internal';
+
 CREATE FUNCTION policy.file_unique(p_value json, p_place text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -254,7 +319,7 @@ END
 $$;
 COMMENT ON FUNCTION policy.file_keys IS 'An error unless this is an object that has the keys that it needs and no unknown one; internal';
 
--- p_kind: flag, object, list; text:MOST bytes; number:LEAST:MOST; word:KIND of policy.file_word().
+-- p_kind: flag, object, list; text:MOST bytes; number:LEAST:MOST; word:KIND, which is one of policy.file_word().
 CREATE FUNCTION policy.file_value(p_value jsonb, p_kind text, p_place text) RETURNS jsonb LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -273,15 +338,7 @@ BEGIN
         PERFORM policy.file_fail(p_place, format('a whole number from %s to %s is wanted, not %s',
                                  split_part(p_kind, ':', 2), split_part(p_kind, ':', 3), left(word, 40)));
     ELSIF kind = 'word' THEN
-        IF policy.file_number(split_part(p_kind, ':', 2), word) IS NULL THEN
-            PERFORM policy.file_fail(p_place, format('"%s" is no %s that KMIP knows', left(word, 80),
-                CASE split_part(p_kind, ':', 2) WHEN 'type' THEN 'object type' WHEN 'algorithm' THEN 'cryptographic algorithm'
-                     WHEN 'usage' THEN 'cryptographic usage' ELSE 'protection' END),
-                CASE split_part(p_kind, ':', 2) WHEN 'protection' THEN 'Known are: TPM-rooted, TPM-resident.'
-                     WHEN 'usage' THEN 'Known are: ' || array_to_string(policy.file_mask_names(), ', ') || '.' END);
-        END IF;
-        RETURN to_jsonb(policy.file_word(split_part(p_kind, ':', 2),
-                                         policy.file_number(split_part(p_kind, ':', 2), word)));
+        RETURN policy.file_shared('word', split_part(p_kind, ':', 2), p_value, p_place);
     ELSIF kind = 'number' THEN
         RETURN to_jsonb(word::numeric::bigint);
     END IF;
@@ -290,7 +347,8 @@ END
 $$;
 COMMENT ON FUNCTION policy.file_value IS 'A value of the file, an error unless it is of this kind; internal';
 
--- The keys of p_kinds {"key": kind}, those that are there; kind "texts:MOST" and "words:KIND" are sorted sets.
+-- The keys of p_kinds {"key": kind}, those that are there; kinds texts, attributes, words:KIND and words:usage are sorted
+-- lists in which each value is once.
 CREATE FUNCTION policy.file_values(p_object jsonb, p_kinds jsonb, p_place text) RETURNS jsonb LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -303,12 +361,13 @@ DECLARE
 BEGIN
     FOR want IN SELECT key, value FROM jsonb_each_text(p_kinds) WHERE p_object ? key LOOP
         place := p_place || '.' || want.key;
-        IF want.value NOT LIKE 'texts:%' AND want.value NOT LIKE 'words:%' THEN
+        IF want.value NOT IN ('texts', 'attributes') AND want.value NOT LIKE 'words:%' THEN
             got := got || jsonb_build_object(want.key, policy.file_value(p_object -> want.key, want.value, place));
             CONTINUE;
         END IF;
         PERFORM policy.file_value(p_object -> want.key, 'list', place);
-        part := CASE WHEN want.value LIKE 'texts:%' THEN 'text:' ELSE 'word:' END || split_part(want.value, ':', 2);
+        part := CASE WHEN want.value LIKE 'words:%' AND want.value <> 'words:usage'
+                     THEN 'word:' || split_part(want.value, ':', 2) ELSE 'text:255' END;
         SELECT coalesce(jsonb_agg(policy.file_value(value, part, format('%s[%s]', place, nth)) ORDER BY nth), '[]')
           INTO values FROM jsonb_array_elements(p_object -> want.key) WITH ORDINALITY AS e(value, nth);
         SELECT value, max(nth) AS nth INTO item FROM jsonb_array_elements_text(values) WITH ORDINALITY AS e(value, nth)
@@ -316,10 +375,13 @@ BEGIN
         IF FOUND THEN
             PERFORM policy.file_fail(format('%s[%s]', place, item.nth), format('"%s" is there twice', item.value));
         END IF;
-        IF want.value LIKE 'texts:%' THEN
-            SELECT coalesce(jsonb_agg(v ORDER BY v COLLATE "C"), '[]') INTO values FROM jsonb_array_elements_text(values) AS v;
-        ELSE
+        IF want.value = 'words:usage' THEN
+            values := policy.file_shared('usage', NULL, values, place);
+        ELSIF want.value LIKE 'words:%' THEN
             values := policy.file_words(split_part(want.value, ':', 2), policy.file_numbers(split_part(want.value, ':', 2), values));
+        ELSE
+            SELECT coalesce(jsonb_agg(v ORDER BY v COLLATE "C"), '[]') INTO values FROM jsonb_array_elements_text(
+                CASE want.value WHEN 'attributes' THEN policy.file_shared('attributes', NULL, values, place) ELSE values END) AS v;
         END IF;
         got := got || jsonb_build_object(want.key, values);
     END LOOP;
@@ -363,40 +425,24 @@ COMMENT ON FUNCTION policy.file_read_subject IS 'An error where a rule or constr
 CREATE FUNCTION policy.file_read_rule(p_rule jsonb, p_place text) RETURNS jsonb LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    r    jsonb;
-    bad  record;
+    r jsonb;
 BEGIN
     PERFORM policy.file_keys(p_rule, '{client,group,role,approvals,policy,owner,object,object_type,object_group,name_pattern,attribute_name,attribute_value,valid_from,valid_until}',
                              '{effect,permissions,reason}', p_place);
     PERFORM policy.file_read_subject(p_rule, p_place);
-    r := policy.file_values(p_rule, '{"effect": "text:16", "permissions": "texts:64", "reason": "text:1024", "client": "text:255",
+    r := policy.file_values(p_rule, '{"effect": "text:16", "permissions": "texts", "reason": "text:1024", "client": "text:255",
         "group": "text:255", "role": "text:255", "approvals": "number:1:8", "policy": "text:255", "owner": "text:16",
         "object": "text:36", "object_type": "word:type", "object_group": "text:1024", "name_pattern": "text:1024",
         "attribute_name": "text:1024", "attribute_value": "text:65536", "valid_from": "text:40", "valid_until": "text:40"}', p_place);
     IF r ->> 'effect' NOT IN ('allow', 'deny', 'approval') THEN
         PERFORM policy.file_fail(p_place || '.effect', 'it must be "allow", "deny" or "approval"');
-    ELSIF r ->> 'owner' NOT IN ('self', 'group', 'any') THEN
-        PERFORM policy.file_fail(p_place || '.owner', 'it must be "self", "group" or "any"');
-    ELSIF jsonb_array_length(r -> 'permissions') NOT BETWEEN 1 AND 64 THEN
-        PERFORM policy.file_fail(p_place || '.permissions', 'a rule has 1 to 64 permissions');
     ELSIF r ? 'approvals' AND r ->> 'effect' <> 'approval' THEN
         PERFORM policy.file_fail(p_place || '.approvals', 'only a rule with the effect "approval" has it');
-    ELSIF (r ? 'attribute_name') <> (r ? 'attribute_value') THEN
-        PERFORM policy.file_fail(p_place, 'attribute_name and attribute_value go together');
     ELSIF r ->> 'object' !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
         PERFORM policy.file_fail(p_place || '.object', format('"%s" is no Unique Identifier of an object', r ->> 'object'));
     END IF;
-    SELECT p.value, p.nth INTO bad FROM jsonb_array_elements_text(p_rule -> 'permissions') WITH ORDINALITY AS p(value, nth)
-     WHERE p.value <> '*' AND NOT EXISTS (SELECT FROM policy.permission k WHERE p.value IN (k.name, '@' || k.class)) LIMIT 1;
-    IF FOUND THEN
-        PERFORM policy.file_fail(format('%s.permissions[%s]', p_place, bad.nth), format('there is no permission "%s"', bad.value),
-            'Known are "*", ' || (SELECT string_agg(DISTINCT '"@' || class || '"', ', ') FROM policy.permission) || ' and '
-            || (SELECT string_agg(name, ', ' ORDER BY name) FROM policy.permission) || '.');
-    END IF;
+    r := jsonb_set(r, '{permissions}', policy.file_shared('permissions', NULL, r, p_place || '.permissions'));
     r := r || policy.file_read_time(r, 'valid_from', p_place) || policy.file_read_time(r, 'valid_until', p_place);
-    IF (r ->> 'valid_from')::timestamptz >= (r ->> 'valid_until')::timestamptz THEN
-        PERFORM policy.file_fail(p_place || '.valid_until', 'it must be later than valid_from');
-    END IF;
     -- what holds anyway is left out, as in policy.file_rule()
     RETURN r - CASE WHEN r ->> 'policy' = '*' THEN 'policy' ELSE '' END
              - CASE WHEN r ->> 'owner' = 'any' THEN 'owner' ELSE '' END
@@ -417,14 +463,9 @@ BEGIN
     b := policy.file_values(p_bound, '{"reason": "text:1024", "client": "text:255", "group": "text:255", "role": "text:255",
         "object_type": "word:type", "algorithm": "word:algorithm", "algorithms": "words:algorithm",
         "least_length": "number:0:2147483647", "most_length": "number:0:2147483647", "permitted_usage": "words:usage",
-        "required_usage": "words:usage", "protections": "words:protection", "mandatory": "texts:255",
+        "required_usage": "words:usage", "protections": "words:protection", "mandatory": "attributes",
         "most_life_days": "number:1:2147483647", "name_pattern": "text:1024", "destroy_after_days": "number:1:2147483647",
         "most_objects": "number:0:9223372036854775807", "requests_per_second": "number:1:2147483647"}', p_place);
-    IF (b ->> 'least_length')::bigint > (b ->> 'most_length')::bigint THEN
-        PERFORM policy.file_fail(p_place || '.most_length', 'it must not be less than least_length');
-    ELSIF b - '{reason,client,group,role,object_type,algorithm}'::text[] = '{}' THEN
-        PERFORM policy.file_fail(p_place, 'it bounds nothing');
-    END IF;
     RETURN b;
 END
 $$;
@@ -446,17 +487,19 @@ BEGIN
         name := item.key;
         IF p_what = 'client' THEN
             PERFORM policy.file_keys(item.value, '{}', '{second_factor,legacy_tls,quirks}', place);
-            item.value := policy.file_values(item.value, '{"second_factor": "flag", "legacy_tls": "flag", "quirks": "texts:255"}', place);
+            item.value := policy.file_values(item.value, '{"second_factor": "flag", "legacy_tls": "flag", "quirks": "texts"}', place);
         ELSIF p_what = 'group' THEN
             PERFORM policy.file_keys(item.value, '{}', '{shares,members}', place);
-            item.value := policy.file_values(item.value, '{"shares": "flag", "members": "texts:255"}', place);
+            item.value := policy.file_values(item.value, '{"shares": "flag", "members": "texts"}', place);
         ELSIF p_what = 'role' THEN
             PERFORM policy.file_keys(item.value, '{}', '{clients,groups}', place);
-            item.value := policy.file_values(item.value, '{"clients": "texts:255", "groups": "texts:255"}', place);
+            item.value := policy.file_values(item.value, '{"clients": "texts", "groups": "texts"}', place);
         ELSE
             name := policy.file_value(to_jsonb(item.key), 'word:type', place) #>> '{}';
             PERFORM policy.file_keys(item.value, '{}', '{attributes,reason}', place);
             item.value := policy.file_values(item.value, '{"attributes": "object", "reason": "text:1024"}', place);
+            item.value := jsonb_set(item.value, '{attributes}',
+                policy.file_shared('defaults', NULL, item.value -> 'attributes', place || '.attributes'));
         END IF;
         IF got ? name THEN
             PERFORM policy.file_fail(place, format('"%s" is there twice', name));
@@ -558,8 +601,7 @@ COMMENT ON FUNCTION policy.file_facts IS 'What a document says, one row for each
 CREATE FUNCTION policy.file_check(p_doc jsonb) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    f    record;
-    hint text;
+    f record;
 BEGIN
     FOR f IN
         WITH facts AS MATERIALIZED (SELECT * FROM policy.file_facts(p_doc)),
@@ -616,6 +658,9 @@ BEGIN
         ORDER BY 1 LIMIT 1
     LOOP
         PERFORM policy.file_fail(f.place, f.what, f.hint);
+    END LOOP;
+    FOR f IN SELECT k.kind, k.domain, k.value, k.place FROM policy.file_facts(p_doc) k WHERE k.kind IN ('rule', 'constraint') LOOP
+        PERFORM policy.file_shared(f.kind, f.domain, f.value, f.place);
     END LOOP;
 END
 $$;
@@ -742,15 +787,10 @@ BEGIN
     INSERT INTO policy.rule (domain, policy, effect, client, client_group, role, permissions, owner, object, object_type,
                              object_group, name_pattern, attribute_name, attribute_value, valid_from, valid_until,
                              approvals, reason, created_by)
-    SELECT p_domain, coalesce(p_new ->> 'policy', '*'), p_new ->> 'effect',
-           (SELECT id FROM policy.client WHERE name = p_new ->> 'client'),
-           (SELECT id FROM policy.client_group WHERE domain = p_domain AND name = p_new ->> 'group'),
-           (SELECT id FROM policy.role WHERE domain = p_domain AND name = p_new ->> 'role'),
-           ARRAY(SELECT jsonb_array_elements_text(p_new -> 'permissions')), coalesce(p_new ->> 'owner', 'any'),
-           (p_new ->> 'object')::uuid, policy.file_number('type', p_new ->> 'object_type'), p_new ->> 'object_group',
-           p_new ->> 'name_pattern', p_new ->> 'attribute_name', p_new ->> 'attribute_value',
-           (p_new ->> 'valid_from')::timestamptz, (p_new ->> 'valid_until')::timestamptz,
-           coalesce((p_new ->> 'approvals')::integer, 1), p_new ->> 'reason', policy.administrator();
+    SELECT r.domain, r.policy, r.effect, r.client, r.client_group, r.role, r.permissions, r.owner, r.object, r.object_type,
+           r.object_group, r.name_pattern, r.attribute_name, r.attribute_value, r.valid_from, r.valid_until,
+           r.approvals, r.reason, policy.author()
+      FROM policy.file_rule_row(p_domain, p_new) AS r;
 END
 $$;
 COMMENT ON FUNCTION policy.file_do_rule IS 'Adds a rule, or removes the latest one that is like this; internal';
@@ -766,18 +806,10 @@ BEGIN
     INSERT INTO policy.bound (domain, client, client_group, role, object_type, algorithm, algorithms, least_length,
                               most_length, permitted_mask, required_mask, protections, mandatory, most_life_days,
                               name_pattern, destroy_after_days, most_objects, requests_per_second, reason, created_by)
-    SELECT p_domain, (SELECT id FROM policy.client WHERE name = p_new ->> 'client'),
-           (SELECT id FROM policy.client_group WHERE domain = p_domain AND name = p_new ->> 'group'),
-           (SELECT id FROM policy.role WHERE domain = p_domain AND name = p_new ->> 'role'),
-           policy.file_number('type', p_new ->> 'object_type'), policy.file_number('algorithm', p_new ->> 'algorithm'),
-           policy.file_numbers('algorithm', p_new -> 'algorithms'), (p_new ->> 'least_length')::bigint,
-           (p_new ->> 'most_length')::bigint, policy.file_mask(policy.file_numbers('usage', p_new -> 'permitted_usage')),
-           policy.file_mask(policy.file_numbers('usage', p_new -> 'required_usage')),
-           policy.file_numbers('protection', p_new -> 'protections'),
-           CASE WHEN p_new ? 'mandatory' THEN ARRAY(SELECT jsonb_array_elements_text(p_new -> 'mandatory')) END,
-           (p_new ->> 'most_life_days')::integer, p_new ->> 'name_pattern', (p_new ->> 'destroy_after_days')::integer,
-           (p_new ->> 'most_objects')::bigint, (p_new ->> 'requests_per_second')::integer, p_new ->> 'reason',
-           policy.administrator();
+    SELECT b.domain, b.client, b.client_group, b.role, b.object_type, b.algorithm, b.algorithms, b.least_length,
+           b.most_length, b.permitted_mask, b.required_mask, b.protections, b.mandatory, b.most_life_days,
+           b.name_pattern, b.destroy_after_days, b.most_objects, b.requests_per_second, b.reason, policy.author()
+      FROM policy.file_bound_row(p_domain, p_new) AS b;
 END
 $$;
 COMMENT ON FUNCTION policy.file_do_bound IS 'Adds a constraint, or removes the latest one that is like this; internal';
@@ -788,7 +820,7 @@ BEGIN
     DELETE FROM policy.object_default d WHERE d.domain = p_domain AND d.object_type = policy.file_number('type', p_name);
     IF p_new IS NOT NULL THEN
         INSERT INTO policy.object_default (domain, object_type, attributes, reason, created_by)
-        VALUES (p_domain, policy.file_number('type', p_name), p_new -> 'attributes', p_new ->> 'reason', policy.administrator());
+        VALUES (p_domain, policy.file_number('type', p_name), p_new -> 'attributes', p_new ->> 'reason', policy.author());
     END IF;
 END
 $$;
@@ -831,10 +863,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION policy.file_do IS 'Does one change; internal';
-
-CREATE FUNCTION policy.administrator() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN session_user || coalesce(' (' || left(nullif(current_setting('holdfast.operator', true), ''), 128) || ')', '');
-COMMENT ON FUNCTION policy.administrator IS 'Who does it: database user and operator, as audit.note() writes them';
 
 CREATE FUNCTION policy.sha256_of(p_text text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN encode(sha256(convert_to(p_text, 'UTF8')), 'hex');
@@ -881,8 +909,7 @@ BEGIN
         change := c.line;
         RETURN NEXT;
     END LOOP;
-    PERFORM policy.raise_standing(ARRAY(SELECT k.id FROM policy.client k JOIN policy.domain d ON d.id = k.domain
-                                         WHERE d.name = ANY (concerned)));
+    PERFORM policy.raise_standings(d.id) FROM policy.domain d WHERE d.name = ANY (concerned) ORDER BY d.id;
     PERFORM audit.note('Admin Apply Policy', format('sha256=%s changes=%s reason=%s', digest, done, left(apply.reason, 800)));
 END
 $$;

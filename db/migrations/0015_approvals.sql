@@ -77,10 +77,10 @@ BEGIN
         RAISE EXCEPTION 'client % asked for request % itself and cannot approve it', asker, r.id
             USING ERRCODE = 'insufficient_privilege', HINT = 'Another administrator must look at it.';
     END IF;
-    INSERT INTO policy.approval (request, approver, reason) VALUES (r.id, policy.administrator(), approve.reason)
+    INSERT INTO policy.approval (request, approver, reason) VALUES (r.id, policy.author(), approve.reason)
     ON CONFLICT (request, approver) DO NOTHING;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% has approved request % already and counts once', policy.administrator(), r.id
+        RAISE EXCEPTION '% has approved request % already and counts once', policy.author(), r.id
             USING ERRCODE = 'unique_violation', HINT = 'Another administrator must approve it, too.';
     END IF;
     SELECT count(*) INTO have FROM policy.approval a WHERE a.request = r.id;
