@@ -133,6 +133,26 @@ rc_t db_policy_call(struct db_admin *admin, const char *function, size_t count,
 typedef bool db_json_fn(void *arg, const char *json);
 /* The rows of policy.WHAT, for instance "groups v ORDER BY domain, name": v is the view's name. */
 rc_t db_policy_rows(struct db_admin *admin, const char *what, db_json_fn *each, void *arg);
+/* ---- policies as files, requests for approval (role holdfast_policy) ------------------------- */
+
+/* The policy of a domain, or of all (NULL), as text: holdfast-policy(5). Appends. RC_NOT_FOUND. */
+rc_t db_policy_export(struct db_admin *admin, const char *domain, struct buf *out);
+enum { DB_POLICY_HASH = 65 };
+/* One change, for people. Returning false stops the telling. */
+typedef bool db_line_fn(void *arg, const char *line);
+/*
+ * What db_policy_apply() of this file would do. hash: SHA-256 of the policy that this was found of, hexadecimal; may
+ * be NULL. RC_INVALID_FIELD: something is wrong with the file, the error says where.
+ */
+rc_t db_policy_diff(struct db_admin *admin, const char *file, char hash[DB_POLICY_HASH], db_line_fn *each, void *arg);
+/* Does it, and tells what was done. hash: as db_policy_diff() gave it; RC_WRONG_STATE if the policy is another one by
+ * now. NULL: whatever the policy is. */
+rc_t db_policy_apply(struct db_admin *admin, const char *file, const char *reason, const char *hash, db_line_fn *each,
+                     void *arg);
+
+/* *approved: as many as are needed have approved it by now. RC_NOT_FOUND; RC_WRONG_STATE: it does not wait; RC_DENIED:
+ * the approver asked for it; RC_NAME_TAKEN: the approver has approved it already. */
+rc_t db_request_approve(struct db_admin *admin, const char *number, const char *reason, bool *approved);
 
 /* What policy has of a certificate and of the client that it is. */
 struct db_standing {

@@ -2,7 +2,7 @@
 # Knows proto, server/base and the plain structures of server/vault/hierarchy.h. Never a plain key.
 noinst_LIBRARIES += db/libdb.a
 db_libdb_a_SOURCES = \
-	db/admin.c db/admin.h db/admin_impl.h db/admin_identity.c \
+	db/admin.c db/admin.h db/admin_file.c db/admin_impl.h db/admin_identity.c \
 	db/admin_policy.c db/admin_policy.h \
 	db/audit_chain.c db/audit_chain.h \
 	db/audit_export.c db/audit_export.h db/audit_months.c \

@@ -1,5 +1,5 @@
 /*
- * `holdfast init`, `approve`, `approval`, `recovery`: the ceremonies. The vault does the work on the TPM; here
+ * `holdfast init`, `approval`, `recovery`: the ceremonies. The vault does the work on the TPM; here
  * its answers are put where they belong: rows into the database, the pinned state of the node and, self-approved,
  * keys and escrow into files that only root reads. Each step can be run again after a crash.
  */
@@ -252,7 +252,7 @@ static enum cli_exit init_request(struct ceremony *c)
         return code;
     return tell(c->cli, "request written",
                 "The request is written. Take it to the holder of the approval key, who runs\n"
-                "  holdfast approve --request FILE --key AUTH.pem --recovery REC.pub --out RESPONSE\n"
+                "  holdfast approval sign --request FILE --key AUTH.pem --recovery REC.pub --out RESPONSE\n"
                 "and then here: holdfast init --response RESPONSE --escrow FILE\n");
 }
 
@@ -355,7 +355,7 @@ enum cli_exit cmd_init(struct cli *cli)
 
 /* ---- offline ---- */
 
-enum cli_exit cmd_approve(struct cli *cli)
+enum cli_exit cmd_approval_sign(struct cli *cli)
 {
     AUTO_BUF request = BUF_EMPTY, key = BUF_EMPTY, recovery = BUF_EMPTY, text = BUF_EMPTY, response = BUF_EMPTY;
     if (!cli_given(cli, OPT_REQUEST) || !cli_given(cli, OPT_APPROVAL_KEY) || !cli_given(cli, OPT_OUT))
@@ -444,7 +444,7 @@ enum cli_exit cmd_approval_request(struct cli *cli)
         return code;
     return tell(cli, "request written",
                 "The request for this boot state is written. The holder of the approval key runs\n"
-                "  holdfast approve --request FILE --key AUTH.pem --out RESPONSE\n"
+                "  holdfast approval sign --request FILE --key AUTH.pem --out RESPONSE\n"
                 "and then here: holdfast approval accept --response RESPONSE\n");
 }
 
@@ -515,7 +515,7 @@ static enum cli_exit recovery_start(struct ceremony *c)
         code = cli_write_file(cli, cli->option[OPT_REQUEST], answer.request, PUBLIC_MODE);
     return code == CLI_DONE ? tell(cli, "request written",
                                    "The request is written. The holder of the approval key runs\n"
-                                   "  holdfast approve --request FILE --key AUTH.pem --out RESPONSE\n"
+                                   "  holdfast approval sign --request FILE --key AUTH.pem --out RESPONSE\n"
                                    "and then here: holdfast recovery restore --response RESPONSE\n")
                             : code;
 }

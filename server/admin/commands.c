@@ -101,7 +101,7 @@ const struct command commands[] = {
       "here, in STATE_DIR/secret, readable by root only: right for a trial, and for one machine whose root you\n"
       "trust; move the files to offline media afterwards. With offline keys instead:\n"
       "  1. holdfast init --auth AUTH.pub --request FILE                       writes a request\n"
-      "  2. holdfast approve --request FILE --key AUTH.pem --recovery REC.pub --out FILE2\n"
+      "  2. holdfast approval sign --request FILE --key AUTH.pem --recovery REC.pub --out FILE2\n"
       "                                                                        signs it, on the offline machine\n"
       "  3. holdfast init --response FILE2 --escrow FILE3                      makes root and escrow\n"
       "  4. holdfast recovery check --escrow FILE3 --recovery REC.pem --out FILE4\n"
@@ -110,18 +110,18 @@ const struct command commands[] = {
       "Both keys are EC keys on P-256: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256\n"
       "Keep the escrow: without it and the recovery key a dead mainboard takes all keys along.",
       cmd_init },
-    { "approve", "", 0, 0, O(HELP) | O(JSON) | O(REQUEST) | O(APPROVAL_KEY) | O(RECOVERY) | O(OUT),
+    { "approval sign", "", 0, 0, O(HELP) | O(JSON) | O(REQUEST) | O(APPROVAL_KEY) | O(RECOVERY) | O(OUT),
       "sign a request with the approval key, offline",
       "Needs neither server, database nor TPM. Shows what is approved: the node, its boot state, the target of the\n"
       "escrow. Compare it with what the node's administrator reads out to you.",
-      cmd_approve },
+      cmd_approval_sign },
     { "approval request", "", 0, 0, LOCAL_JSON | O(OUT) | O(PCRS),
       "ask for the approval of a changed boot state",
       "When 'holdfast status' says locked and you know why the boot state changed. With the server stopped.",
       cmd_approval_request },
     { "approval accept", "", 0, 0, LOCAL_JSON | O(RESPONSE),
       "take the approval of a changed boot state",
-      "Checks what 'holdfast approve' made and stores it.",
+      "Checks what 'holdfast approval sign' made and stores it.",
       cmd_approval_accept },
     { "recovery check", "", 0, 0, O(HELP) | O(JSON) | O(ESCROW) | O(RECOVERY) | O(OUT),
       "check that the escrow opens with the recovery key, offline",
@@ -131,7 +131,7 @@ const struct command commands[] = {
       O(NV_INDEX) | O(REPLACE),
       "bring the root of all keys onto another TPM",
       "When the TPM is lost: on the new machine, with the server stopped, the same database, the escrow and the\n"
-      "recovery key. With the private approval key (--auth) in one step; else --request, 'holdfast approve' and\n"
+      "recovery key. With the private approval key (--auth) in one step; else --request, 'holdfast approval sign' and\n"
       "--response. Files not named are taken from STATE_DIR/secret. The old keys are served under the new TPM.",
       cmd_recovery_restore },
 
@@ -320,6 +320,36 @@ const struct command commands[] = {
       cmd_policy_defaults },
     { "audit verify", "[FILE]", 0, 1, LOCAL_JSON | O(DATABASE),
       "check the chain of all audit rows, or of an exported file",
+    { "policy export", "[DOMAIN]", 0, 1, LOCAL_JSON | O(DATABASE) | O(OUT),
+      "write the policy as one file",
+      "Of one domain, or of all: who is in which group and role, rules, constraints, defaults and the settings of clients,\n"
+      "as told in holdfast-policy(5). The same policy is the same file, for version control.",
+      cmd_policy_export },
+    { "policy diff", "FILE", 1, 1, LOCAL_JSON | O(DATABASE),
+      "say what a policy file would change",
+      "A line for each change: + is new, - goes, ~ becomes different. No line: the policy is what the file says. FILE may\n"
+      "be - for standard input.",
+      cmd_policy_diff },
+    { "policy apply", "FILE", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY) | O(YES),
+      "make the policy what a file says",
+      "Shows what it will change, and asks. All of it is done or nothing, and nothing where the policy was changed by others\n"
+      "meanwhile. Holds from the clients' next requests on. Domains that the file does not have stay as they are.",
+      cmd_policy_apply },
+    { "requests", "", 0, 0, LOCAL_JSON | O(DATABASE),
+      "list what waits for the approval of administrators",
+      "What clients asked for and a rule with the effect approval keeps from them until then.",
+      cmd_requests },
+    { "approve", "NUMBER", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY),
+      "approve what a client asked for",
+      "By its number in 'holdfast requests'. Each administrator counts once; an administrator with the name of the client\n"
+      "that asks not at all. Once as many have approved as the rule wants, the client's next request is done, once.",
+      cmd_approve },
+    { "refuse", "NUMBER", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY),
+      "refuse what a client asked for",
+      "Or take an approval back that was not used yet. The client may ask again, which is another request.",
+      cmd_refuse },
+    { "audit verify", "", 0, 0, LOCAL_JSON | O(DATABASE),
+      "check the chain of all audit rows",
       "Names each row that was changed, removed or reordered. Exit code 6 if there is one. A superuser of PostgreSQL,\n"
       "who can set the head of a stream back together with its last rows, is found out only by a copy of\n"
       "audit.streams that lies elsewhere: no head in it may be higher than the present one. With FILE it verifies what\n"

@@ -25,6 +25,8 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_pair.c \
 	server/admin/cmd_policy.c \
 	server/admin/cmd_retention.c \
+	server/admin/cmd_policy_file.c \
+	server/admin/cmd_request.c \
 	server/admin/cmd_status.c \
 	server/admin/cmd_trace.c \
 	server/admin/commands.c \

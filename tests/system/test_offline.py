@@ -83,9 +83,9 @@ def make(node, auth, recovery):
         node.step("init refuses %s %s" % wrong, "init", "--auth", auth[1], "--request", path("request"), *wrong, want=2)
     node.step("init writes a request", "init", "--auth", auth[1], "--request", path("request"), "--pcrs", "7,14",
               "--nv-index", "0x01800810")
-    node.step("another key does not approve it", "approve", "--request", path("request"), "--key", other, "--recovery",
+    node.step("another key does not approve it", "approval", "sign", "--request", path("request"), "--key", other, "--recovery",
               recovery[1], "--out", path("bad"), want=1)
-    node.step("the approval key does", "approve", "--request", path("request"), "--key", auth[0], "--recovery",
+    node.step("the approval key does", "approval", "sign", "--request", path("request"), "--key", auth[0], "--recovery",
               recovery[1], "--out", path("response"))
     node.step("init takes the response", "init", "--response", path("response"), "--escrow", path("escrow"))
     left = [x for x in os.listdir(node.folder) if x in ("secret", "init.pending")]
@@ -122,10 +122,10 @@ def lose_the_tpm(node, auth, recovery):
               want=1)
     node.step("recovery restore writes a request", "recovery", "restore", *escrow, "--request", path("request2"),
               "--pcrs", "7")
-    node.step("another key does not approve it", "approve", "--request", path("request2"), "--key", path("other.pem"),
+    node.step("another key does not approve it", "approval", "sign", "--request", path("request2"), "--key", path("other.pem"),
               "--out", path("bad"), want=1)
     node.step("a response to another request is refused", "recovery", "restore", "--response", path("response"), want=1)
-    node.step("the approval key approves it", "approve", "--request", path("request2"), "--key", auth[0], "--out",
+    node.step("the approval key approves it", "approval", "sign", "--request", path("request2"), "--key", auth[0], "--out",
               path("response2"))
     node.step("recovery restore takes the response", "recovery", "restore", "--response", path("response2"))
     node.start()
