@@ -37,6 +37,28 @@ RETURN CASE WHEN isfinite(p_time)
             ELSE p_time::text END;
 COMMENT ON FUNCTION policy.file_time IS 'A time as the file has it: 2027-01-31T12:00:00Z; internal';
 
+-- ---- the text ----
+CREATE FUNCTION policy.file_text(p_value jsonb, p_indent integer DEFAULT 0) RETURNS text LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    gap  text := E'\n' || repeat(' ', p_indent + 2);
+    body text;
+BEGIN
+    IF jsonb_typeof(p_value) = 'object' AND p_value <> '{}' THEN
+        SELECT string_agg(gap || to_jsonb(key) || ': ' || policy.file_text(value, p_indent + 2), ',' ORDER BY key COLLATE "C")
+          INTO body FROM jsonb_each(p_value);
+        RETURN '{' || body || E'\n' || repeat(' ', p_indent) || '}';
+    ELSIF jsonb_typeof(p_value) = 'array' AND p_value <> '[]'
+          AND (octet_length(p_value::text) > 100 OR jsonb_typeof(p_value -> 0) IN ('object', 'array')) THEN
+        SELECT string_agg(gap || policy.file_text(value, p_indent + 2), ',' ORDER BY place)
+          INTO body FROM jsonb_array_elements(p_value) WITH ORDINALITY AS e(value, place);
+        RETURN '[' || body || E'\n' || repeat(' ', p_indent) || ']';
+    END IF;
+    RETURN p_value::text;
+END
+$$;
+COMMENT ON FUNCTION policy.file_text IS 'A JSON value in lines, keys sorted, short lists in one line: the same value is the same text; internal';
+
 -- ---- rows as parts of the document ----
 CREATE FUNCTION policy.file_subject(p_client uuid, p_group uuid, p_role uuid) RETURNS jsonb LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -140,7 +162,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION policy.file_client IS 'The settings of a client as the file has them; internal';
 
--- Rules and constraints have no order of their own, so theirs is that of their words.
+-- Rules and constraints have no order of their own, so theirs is that of their text.
 CREATE FUNCTION policy.file_domain(d policy.domain) RETURNS jsonb LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('max_clients', d.max_clients, 'max_objects', d.max_objects))
@@ -158,9 +180,9 @@ SET search_path = pg_catalog, pg_temp AS $$
                                     FROM policy.role_member m JOIN policy.client_group g ON g.id = m.client_group
                                    WHERE m.role = r.id))), '{}')
                     FROM policy.role r WHERE r.domain = d.id),
-        'rules', (SELECT coalesce(jsonb_agg(x.r ORDER BY x.r ->> 'effect' COLLATE "C", x.r::text COLLATE "C"), '[]')
+        'rules', (SELECT coalesce(jsonb_agg(x.r ORDER BY x.r ->> 'effect' COLLATE "C", policy.file_text(x.r) COLLATE "C"), '[]')
                     FROM (SELECT policy.file_rule(r) AS r FROM policy.rule r WHERE r.domain = d.id) AS x),
-        'bounds', (SELECT coalesce(jsonb_agg(x.b ORDER BY x.b::text COLLATE "C"), '[]')
+        'bounds', (SELECT coalesce(jsonb_agg(x.b ORDER BY policy.file_text(x.b) COLLATE "C"), '[]')
                      FROM (SELECT policy.file_bound(b) AS b FROM policy.bound b WHERE b.domain = d.id) AS x),
         'defaults', (SELECT coalesce(jsonb_object_agg(policy.file_word('type', o.object_type),
                          jsonb_build_object('attributes', o.attributes, 'reason', o.reason)), '{}')
@@ -174,28 +196,6 @@ SET search_path = pg_catalog, pg_temp AS $$
       FROM policy.domain d WHERE p_domain IS NULL OR d.name = p_domain
 $$;
 COMMENT ON FUNCTION policy.file_now IS 'What the tables have, of one domain or of all (NULL); internal';
-
--- ---- the text ----
-CREATE FUNCTION policy.file_text(p_value jsonb, p_indent integer DEFAULT 0) RETURNS text LANGUAGE plpgsql IMMUTABLE
-SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    gap  text := E'\n' || repeat(' ', p_indent + 2);
-    body text;
-BEGIN
-    IF jsonb_typeof(p_value) = 'object' AND p_value <> '{}' THEN
-        SELECT string_agg(gap || to_jsonb(key) || ': ' || policy.file_text(value, p_indent + 2), ',' ORDER BY key COLLATE "C")
-          INTO body FROM jsonb_each(p_value);
-        RETURN '{' || body || E'\n' || repeat(' ', p_indent) || '}';
-    ELSIF jsonb_typeof(p_value) = 'array' AND p_value <> '[]'
-          AND (octet_length(p_value::text) > 100 OR jsonb_typeof(p_value -> 0) IN ('object', 'array')) THEN
-        SELECT string_agg(gap || policy.file_text(value, p_indent + 2), ',' ORDER BY place)
-          INTO body FROM jsonb_array_elements(p_value) WITH ORDINALITY AS e(value, place);
-        RETURN '[' || body || E'\n' || repeat(' ', p_indent) || ']';
-    END IF;
-    RETURN p_value::text;
-END
-$$;
-COMMENT ON FUNCTION policy.file_text IS 'A JSON value in lines, keys sorted, short lists in one line: the same value is the same text; internal';
 
 CREATE FUNCTION policy.export(domain text DEFAULT NULL) RETURNS text LANGUAGE plpgsql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

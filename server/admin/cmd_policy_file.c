@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "server/admin/policy_call.h"
+#include "server/process/status_client.h"
 
-enum { POLICY_FILE_BYTES = 64 << 20 };
+enum { POLICY_FILE_BYTES = 64 << 20, SERVER_WAIT_MS = 5000 };
 
 /* What is told of changes, and how. */
 struct changes {
@@ -126,6 +127,15 @@ static bool keep_quiet(void *arg, const char *line)
     return true;
 }
 
+/* The running server makes the keys of new domains. One that is not running finds them when it starts. */
+static void tell_server(const struct config *config)
+{
+    char path[108];
+    AUTO_BUF answer = BUF_EMPTY;
+    if (config_control_path(config, path) == RC_OK && status_ask(path, "domains", SERVER_WAIT_MS, &answer) == RC_OK)
+        return;
+}
+
 /* Shown are the differences that were looked at; the hash makes sure that just those are done. */
 static enum cli_exit apply(struct cli *cli, struct db_admin *db, const struct buf *file,
                            struct changes *changes)
@@ -162,6 +172,8 @@ enum cli_exit cmd_policy_apply(struct cli *cli)
         return code;
     struct changes changes = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL, 0};
     code = apply(cli, db, &file, &changes);
+    if (code == CLI_DONE && changes.count)
+        tell_server(&config);
     if (code == CLI_DONE && changes.lines)
         return print_changes(cli, &changes, cli->arguments[0]);
     json_decref(changes.lines);

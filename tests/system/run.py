@@ -21,6 +21,7 @@ MODULES = [
     "test_pykmip",
     "test_replays",
     "test_rules",
+    "test_policy_file",
     "test_audit",
     "test_policy_api",
     "test_policy_explain",
