@@ -103,21 +103,21 @@ rc_t answer_success(struct engine_request *rq, size_t item, void *payload)
     return add_item(rq, &out);
 }
 
-static void tell_failure(const struct engine_request *rq, rc_t rc, struct kmip_response_item *out)
+static void tell_failure(const struct engine_request *rq, rc_t rc, const char *said, struct kmip_response_item *out)
 {
     out->result_status = KMIP_STATUS_OPERATION_FAILED;
     out->result_reason = kmip_reason(rc, rq->version);
-    out->result_message = bytes_str(rc_text(rc));
+    out->result_message = bytes_str(said ? said : rc_text(rc));
 }
 
-rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failure)
+rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, const char *said, void *failure)
 {
     struct kmip_response_item out = item_of(rq, item);
     out.payload = failure;
     /* An operation that this version does not define cannot be echoed in it. */
     if (!kmip_enum_known(KMIP_TAG_OPERATION, out.operation, rq->version))
         out.operation = 0;
-    tell_failure(rq, rc, &out);
+    tell_failure(rq, rc, said, &out);
     return add_item(rq, &out);
 }
 
@@ -126,7 +126,7 @@ rc_t answer_whole(struct engine_request *rq, rc_t rc)
     struct kmip_response_item out = {0};
     buf_cut(&rq->body, rq->head_bytes);
     rq->result_count = 0;
-    tell_failure(rq, rc, &out);
+    tell_failure(rq, rc, NULL, &out);
     return add_item(rq, &out);
 }
 
@@ -137,7 +137,7 @@ rc_t answer_undo(struct engine_request *rq)
         struct item_result *r = &rq->results[i];
         r->undone = r->rc == RC_OK;
         if (!r->undone) {
-            TRY(answer_failure(rq, i, r->rc, r->failure));
+            TRY(answer_failure(rq, i, r->rc, r->said, r->failure));
             continue;
         }
         struct kmip_response_item out = item_of(rq, i);

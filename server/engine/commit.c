@@ -122,7 +122,7 @@ void request_constant(struct engine_request *rq)
     rq->constant = true;
     rq->result_count = 0;
     for (size_t i = 0; i < count && rc == RC_OK; i++, rq->result_count++)
-        rc = answer_failure(rq, i, RC_UNAVAILABLE, NULL);
+        rc = answer_failure(rq, i, RC_UNAVAILABLE, NULL, NULL);
     if (rc == RC_OK && (count == 0 || !answer_fits(rq)))
         rc = answer_whole(rq, RC_UNAVAILABLE);
     db_refused(rq->engine->db);
@@ -207,6 +207,7 @@ static void check_size(struct engine_request *rq)
     if (rq->message_rc != RC_OK || rq->result_count < 2 || answer_fits(rq))
         return;
     overlay_undo(&rq->overlay);
+    approval_undo(rq);
     rq->message_rc = rq->refusal != RC_OK ? rq->refusal : RC_RESPONSE_TOO_LARGE;
 }
 
@@ -231,6 +232,8 @@ void request_commit(struct engine_request *rq)
     if (rq->refusal != RC_AUTH_FAILED) {
         unit->client = rq->who.client;
         unit->standing = rq->who.standing;
+        unit->claims = rq->claims;
+        unit->claim_count = rq->claim_count;
     }
     request_hold(rq);
     db_commit(rq->engine->db, unit);

@@ -36,7 +36,8 @@ struct item_result {
     rc_t rc;
     bool undone;
     uint32_t operation;
-    void *failure; /* payload of a refusal, or NULL */
+    void *failure;    /* payload of a refusal, or NULL */
+    const char *said; /* text of a refusal; NULL: that of rc */
     struct uid subject;
     struct bytes detail;
 };
@@ -119,6 +120,11 @@ struct engine_request {
     struct templates templates;
     uint64_t loaded_version; /* of item.object, 0 if from the overlay */
     struct decision decision; /* on the item's object, or on the last one that was looked at */
+    const char *said; /* what a refusal of the item says; NULL: the text of its result */
+    struct db_claim claim; /* of the item, without a kind: none; see approval.c */
+    const struct object *approved_object;
+    size_t claim_count; /* of the run, with room for one of each item */
+    struct db_claim *claims;
     struct search search;
     struct uid load_uid;
     struct object *load_found;
@@ -174,6 +180,14 @@ bool access_worth(void *arg, const struct object *object);
 /* RC_OK, `refused`, or RC_DENIED where an approval is needed; what the auditor shall know goes to the item's detail. */
 rc_t access_judge(struct engine_request *rq, const struct decision *d, rc_t refused);
 
+/* approval.c: what needs the approval of administrators. */
+/* The decision wants an approval of the item's object: looks whether it is there, then request_object(), or a refusal. */
+void approval_look(struct engine_request *rq, const struct object *object);
+/* The item is done: what it claimed is a claim of the unit of work. */
+void approval_keep(struct engine_request *rq);
+/* All that was done is undone: nothing is used up. */
+void approval_undo(struct engine_request *rq);
+
 /* locate.c */
 /* Searches for query's objects, of the asker alone if `own`; then `next`, with what locate_found() gives. Owner, domain,
  * and whose objects are looked at are set here. */
@@ -196,8 +210,8 @@ void request_constant(struct engine_request *rq);
 rc_t answer_begin(struct engine_request *rq);
 /* One result each. RC_RESPONSE_TOO_LARGE leaves the body as it was. */
 rc_t answer_success(struct engine_request *rq, size_t item, void *payload);
-/* failure: the payload that goes with it, or NULL. */
-rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, void *failure);
+/* said: what the client is told, NULL: the text of rc. failure: the payload that goes with it, or NULL. */
+rc_t answer_failure(struct engine_request *rq, size_t item, rc_t rc, const char *said, void *failure);
 /* Whether what was written so far is no more than the client takes. */
 bool answer_fits(const struct engine_request *rq);
 /* Failed for the whole message: one item without an operation, instead of all results so far. */

@@ -19,6 +19,7 @@ static void note_result(struct engine_request *rq, rc_t rc)
         .rc = rc,
         .operation = rq->message->items[rq->at].operation,
         .failure = rc != RC_OK ? rq->item.failure : NULL,
+        .said = rc != RC_OK ? rq->said : NULL,
         .subject = rq->item.subject,
         .detail = rq->item.detail,
     };
@@ -31,7 +32,7 @@ static void note_result(struct engine_request *rq, rc_t rc)
 void request_item_failed(struct engine_request *rq, rc_t rc)
 {
     note_result(rq, rc);
-    rc_t wrote = answer_failure(rq, rq->at, rc, rq->item.failure);
+    rc_t wrote = answer_failure(rq, rq->at, rc, rq->said, rq->item.failure);
     rq->at++;
     if (rq->item.id_effect == ID_CLEAR)
         rq->ids.placeholder = (struct uid){{0}};
@@ -39,6 +40,7 @@ void request_item_failed(struct engine_request *rq, rc_t rc)
         rq->at = rq->message->count;
         if (rq->on_error == KMIP_BATCH_UNDO) {
             overlay_undo(&rq->overlay);
+            approval_undo(rq);
             wrote = answer_undo(rq);
         }
     }
@@ -121,6 +123,7 @@ static void item_done(struct engine_request *rq)
         request_item_failed(rq, rc);
         return;
     }
+    approval_keep(rq);
     note_result(rq, RC_OK);
     rq->at++;
     go_on(rq);
@@ -213,7 +216,10 @@ static rc_t take_object(struct engine_request *rq, const struct object *object)
 
 void request_object(struct engine_request *rq, const struct object *object)
 {
-    request_loaded(rq, take_object(rq, object));
+    if (object && rq->decision.verdict == VERDICT_APPROVAL && exists_for(rq, &object->control))
+        approval_look(rq, object);
+    else
+        request_loaded(rq, take_object(rq, object));
 }
 
 static void run_on_load(struct db_load *load, rc_t rc)
@@ -279,6 +285,8 @@ static rc_t open_item(struct engine_request *rq)
         .request = asked->payload,
     };
     rq->loaded_version = 0;
+    rq->said = NULL;
+    rq->claim = (struct db_claim){0};
     rq->calls_rc = RC_OK;
     rq->load = (struct db_load){0};
     rq->op = op_find(asked->operation, rq->version);
@@ -366,6 +374,8 @@ static rc_t begin_run(struct engine_request *rq)
     rq->op_limits = (struct op_limits){{lim->attributes, lim->name_bytes}, lim->locate_max};
     rq->ids = (struct op_ids){0};
     rq->overlay = (struct overlay){0};
+    rq->claims = NULL;
+    rq->claim_count = 0;
     rq->at = 0;
     rq->result_count = 0;
     rq->results = ARENA_ARRAY(&rq->memory, count + 1, struct item_result);
