@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/system/support.py \
 	tests/system/tpm.py \
 	tests/system/workload.py \
+	tests/system/test_approvals.py \
 	tests/system/test_audit.py \
 	tests/system/test_auditor.py \
 	tests/system/test_clock.py \

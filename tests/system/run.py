@@ -22,6 +22,7 @@ MODULES = [
     "test_replays",
     "test_rules",
     "test_policy_file",
+    "test_approvals",
     "test_audit",
     "test_policy_api",
     "test_policy_explain",
