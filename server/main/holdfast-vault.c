@@ -231,6 +231,8 @@ static rc_t make_service(struct vault_process *v, const struct config *config)
                                             .degraded_ms = config->vault_degraded_ms,
                                             .has_degraded = true};
         o.makers = (struct makers_options){config->vault_key_threads, config->vault_key_queue};
+        o.wrong_most = config->limits_factor_failures;
+        o.wrong_ms = config->limits_factor_refill_ms;
         o.rsa_bits_least = config->vault_rsa_bits_min;
         o.rsa_bits_most = config->vault_rsa_bits_max;
     }

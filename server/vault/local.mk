@@ -14,10 +14,13 @@ server_vault_libvault_a_SOURCES = \
 	server/vault/crypto/asym_check.c server/vault/crypto/asym_int.h server/vault/crypto/asym_numbers.c \
 	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \
 	server/vault/crypto/heap.c server/vault/crypto/heap.h \
+	server/vault/crypto/scrypt.c server/vault/crypto/scrypt.h \
 	server/vault/envelope.c server/vault/envelope.h \
+	server/vault/guard.c server/vault/guard.h \
 	server/vault/keyring.c server/vault/keyring.h \
 	server/vault/makers.c server/vault/makers.h \
 	server/vault/material.c server/vault/material.h \
+	server/vault/password.c \
 	server/vault/rules.c server/vault/rules.h \
 	server/vault/service.c server/vault/service.h server/vault/service_impl.h \
 	server/vault/status.c \

@@ -1,7 +1,8 @@
 /*
- * The makers' queue and threads; see makers.h. Two rules decide which job is next:
+ * The makers' queue and threads; see makers.h. Three rules decide which job is next:
  * - weight: a job of weight w begins only while fewer than threads - w jobs of weight w or more run.
  *   So a thread is always left for what is light, and one more for keys of usual length.
+ * - memory: hashes begin only while those that run take no more than one of the largest may, as all memory is locked.
  * - turns (start-time fair queueing): a job's turn is one after the last of its owner's, so owners
  *   take turns however many jobs one of them has.
  */
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "proto/base/arena.h"
+#include "proto/base/wipe.h"
 #include "proto/kmip/tables.h"
 
 enum { PRESET_THREADS = 3, PRESET_QUEUE = 64, OWNER_PART = 4, STACK_BYTES = 1024 * 1024 };
@@ -34,6 +36,7 @@ struct makers {
     struct make_job *waiting, *running; /* unordered; short lists */
     struct make_job *done, **done_end;
     uint32_t running_count[WEIGHTS];
+    size_t hash_bytes; /* that running hashes take */
     size_t count; /* waiting and running */
     uint64_t turn, last_order;
     bool quit;
@@ -96,12 +99,23 @@ static rc_t convert(struct make_job *j)
     return asym_write(key, j->facts.is_private, j->out_format[0], &j->out[0]);
 }
 
+static rc_t hash(struct make_job *j)
+{
+    uint8_t out[SCRYPT_HASH_BYTES];
+    rc_t rc = scrypt_hash(&j->cost, buf_view(&j->salt), buf_view(&j->in), out);
+    if (rc == RC_OK)
+        rc = buf_add(&j->out[0], out, sizeof out);
+    wipe(out, sizeof out);
+    return rc;
+}
+
 static rc_t work(struct make_job *j)
 {
     static rc_t (*const kinds[])(struct make_job *) = {
         [MAKE_PAIR] = make_pair,
         [MAKE_CHECK] = check,
         [MAKE_CONVERT] = convert,
+        [MAKE_HASH] = hash,
     };
     return atomic_load(&j->stop) ? RC_UNAVAILABLE : kinds[j->kind](j);
 }
@@ -117,8 +131,18 @@ static uint32_t weight_of(const struct makers *m, const struct make_job *j)
 
 /* ---- the queue; all under the lock ---------------------------------------------------------- */
 
+/* One that is stopped hashes nothing, and one beyond the limits is refused. */
+static size_t hash_bytes(const struct make_job *j)
+{
+    bool within = j->kind == MAKE_HASH && j->cost.log2 <= 24 && j->cost.block_size <= 32;
+    return within ? scrypt_memory(&j->cost) : 0;
+}
+
 static bool may_begin(const struct makers *m, const struct make_job *j)
 {
+    if (m->hash_bytes > 0 && m->hash_bytes + hash_bytes(j) > SCRYPT_MEMORY_MOST && hash_bytes(j) > 0 &&
+        !atomic_load(&j->stop))
+        return false;
     uint32_t heavy = 0;
     for (uint32_t w = j->weight; w < WEIGHTS; w++)
         heavy += m->running_count[w];
@@ -151,6 +175,7 @@ static struct make_job *begin_next(struct makers *m)
     next->next = m->running;
     m->running = next;
     m->running_count[next->weight]++;
+    m->hash_bytes += hash_bytes(next);
     if (next->turn > m->turn)
         m->turn = next->turn;
     return next;
@@ -169,6 +194,7 @@ static void finish(struct makers *m, struct make_job *j)
 {
     unlink_job(&m->running, j);
     m->running_count[j->weight]--;
+    m->hash_bytes -= hash_bytes(j);
     m->count--;
     *m->done_end = j;
     m->done_end = &j->next;
@@ -355,6 +381,7 @@ void make_job_free(struct make_job *j)
     if (!j)
         return;
     buf_free(&j->in);
+    buf_free(&j->salt);
     for (int i = 0; i < 2; i++) {
         buf_free(&j->out[i]);
         buf_free(&j->other[i]);

@@ -1,5 +1,5 @@
 /*
- * The threads that make, check and convert asymmetric keys, so that the event thread never waits
+ * The threads that make, check and convert asymmetric keys and hash passwords, so that the event thread never waits
  * for one. Finding an RSA key takes from a tenth of a second to minutes: longer work never takes
  * the place of shorter, no owner's work takes the place of another's, and the queue is bounded.
  * They run at a lower priority than the event thread. The TPM has no part in it.
@@ -11,11 +11,13 @@
 
 #include "server/base/object.h"
 #include "server/vault/crypto/asym.h"
+#include "server/vault/crypto/scrypt.h"
 
 enum make_kind {
     MAKE_PAIR,    /* a new pair; out[0] private, out[1] public */
     MAKE_CHECK,   /* is `in` a whole key of that format? facts, and other[0] */
     MAKE_CONVERT, /* `in` in another format: out[0] */
+    MAKE_HASH,    /* `in`, a password, by scrypt: out[0] */
 };
 
 struct make_job {
@@ -25,7 +27,9 @@ struct make_job {
     struct uid owner;
     uint32_t object_type;   /* CHECK, CONVERT: Certificate (CHECK alone), Public or Private Key */
     uint32_t family, bits;  /* PAIR */
-    struct buf in;          /* CHECK, CONVERT */
+    struct buf in;          /* CHECK, CONVERT, HASH */
+    struct buf salt;        /* HASH */
+    struct scrypt_cost cost; /* HASH */
     uint32_t in_format;     /* CHECK, CONVERT: Key Format Type */
     uint32_t out_format[2]; /* PAIR, CONVERT; 0: the default of such a key */
     /* answered */

@@ -8,6 +8,7 @@
 #define SERVER_VAULT_RECORD_H
 
 #include "server/base/object.h"
+#include "server/vault/crypto/scrypt.h"
 
 enum vault_op {
     VAULT_GENERATE = 1,  /* make key material (Create) */
@@ -18,18 +19,28 @@ enum vault_op {
                             envelope */
     VAULT_UNSEAL,        /* bring the key hierarchy; idempotent */
     VAULT_STATUS,        /* state and reasons, for `holdfast status` */
-    VAULT_ADMIN,      /* a step of a ceremony (server/vault/admin.h); only in a vault started with
-                         --admin */
-    VAULT_DOMAIN_KEY, /* make the first key of a new domain; it serves once its row is among those
-                         of UNSEAL */
+    VAULT_ADMIN,         /* a step of a ceremony (server/vault/admin.h); only in a vault started with
+                            --admin */
+    VAULT_DOMAIN_KEY,    /* make the first key of a new domain; it serves once its row is among those
+                            of UNSEAL */
+    VAULT_PASSWORD,      /* is this the password that was hashed so? RC_AUTH_FAILED: no; RC_DENIED: the
+                            client was wrong too often, it is not looked at */
     VAULT_OP_END,
+};
+
+/* A password as it was registered. */
+struct vault_password {
+    struct uid client; /* whose wrong passwords count together */
+    struct scrypt_cost cost;
+    struct bytes salt;
+    uint8_t hash[SCRYPT_HASH_BYTES];
 };
 
 /* One call of a worker. Only the fields that the operation names are read. */
 struct vault_call {
     enum vault_op op;
-    uint64_t
-        domain; /* all but UNSEAL, STATUS, ADMIN: must equal control.domain, where there is one */
+    uint64_t domain;                /* all but UNSEAL, STATUS, ADMIN, PASSWORD: must equal control.domain,
+                                       where there is one */
     struct control control;         /* GENERATE, REGISTER: the record to sign (version 1 or more);
                                        REGISTER of keys of a pair and of certificates: algorithm and
                                        length may be 0, the vault fills in what the material says;
@@ -38,13 +49,14 @@ struct vault_call {
     struct control control_public;  /* GENERATE_PAIR: the public half's record */
     uint8_t mac[CONTROL_MAC_BYTES]; /* GET, TRANSITION: the stored MAC */
     struct control next;            /* TRANSITION: the record asked for (version = stored + 1) */
-    struct bytes
-        material; /* GET: envelope as loaded. REGISTER: plain key bytes (wiped after sending) */
+    struct bytes material; /* GET: envelope as loaded. REGISTER: plain key bytes; PASSWORD: the password to be checked
+                              (both wiped after sending) */
     uint32_t key_format; /* REGISTER: KMIP Key Format Type (bound into the envelope header).
                             GENERATE: Transparent Symmetric Key, or any other for Raw.
                             GENERATE_PAIR: of the private half, 0: the default of such a key.
                             GET: in which the key is wanted, 0: as it is stored */
     uint32_t key_format_public; /* GENERATE_PAIR: of the public half, as above */
+    struct vault_password password; /* PASSWORD */
     struct bytes hierarchy; /* UNSEAL: rows of the key hierarchy, encoded by hierarchy.h */
     struct bytes body;      /* ADMIN: the step's input, admin_request_encode() */
 };

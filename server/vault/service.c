@@ -20,9 +20,11 @@ enum {
     TICK_FIRST_MS = 250, /* after a loss; doubles */
     TICK_MOST_MS = 5000,
     TELL_MS = 1000,
-    BEAT_MS = 5000, /* the status is told this often in any case: its counts, and that we live */
+    BEAT_MS = 5000,       /* the status is told this often in any case: its counts, and that we live */
     LOGGED_A_SECOND = 10, /* integrity failures told one by one */
     PRESET_RSA_LEAST = 2048,
+    PRESET_WRONG_MOST = 10,
+    PRESET_WRONG_MS = 30000,
 };
 
 static handler_fn *const handlers[VAULT_OP_END] = {
@@ -523,6 +525,8 @@ rc_t vault_service_new(struct event_base *base, const struct vault_service_optio
         return RC_NO_MEMORY;
     s->base = base;
     s->options = *o;
+    s->guard.most = o->wrong_most ? o->wrong_most : PRESET_WRONG_MOST;
+    s->guard.step_us = (int64_t)(o->wrong_ms ? o->wrong_ms : PRESET_WRONG_MS) * 1000;
     if (!s->options.rsa_bits_least)
         s->options.rsa_bits_least = PRESET_RSA_LEAST;
     if (!s->options.rsa_bits_most)

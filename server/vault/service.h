@@ -18,6 +18,8 @@ struct vault_service;
 struct vault_service_options {
     struct tpm_thread_options tpm;
     struct makers_options makers;
+    uint32_t wrong_most, wrong_ms; /* wrong passwords of a client in a row, and after what time one more is looked at;
+                                      0: 10, 30,000 */
     uint32_t rsa_bits_least, rsa_bits_most; /* of pairs made here; 0: 2048, 8192 */
     /* Wants a descriptor of the TPM; answered by vault_service_give_tpm(), from in here or later.
      */

@@ -5,6 +5,7 @@
 #ifndef SERVER_VAULT_SERVICE_IMPL_H
 #define SERVER_VAULT_SERVICE_IMPL_H
 
+#include "server/vault/guard.h"
 #include "server/vault/keyring.h"
 #include "server/vault/makers.h"
 #include "server/vault/service.h"
@@ -53,6 +54,7 @@ struct vault_service {
     struct keyring keyring;
     struct tpm_thread *tpm;
     struct makers *makers;
+    struct guard guard;
     struct event *jobs_done, *made, *tick, *tell, *beat;
     struct peer *peers;
     size_t peer_count;
@@ -90,7 +92,7 @@ struct ask {
 /* RC_OK: answered or parked; otherwise the dispatcher answers with that result. */
 typedef rc_t handler_fn(struct ask *a);
 handler_fn do_generate, do_generate_pair, do_register, do_get, do_transition, do_unseal, do_status,
-    do_domain_key, do_admin;
+    do_domain_key, do_password, do_admin;
 
 /* Parks the call until a job of this kind is done; RC_BUSY past the limits. */
 rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,

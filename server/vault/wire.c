@@ -37,6 +37,23 @@ static rc_t put_control(struct buf *out, const struct control *c)
     return buf_add(out, raw, sizeof raw);
 }
 
+/* A field with its length before it. */
+static rc_t put_sized(struct buf *out, struct bytes field)
+{
+    TRY(buf_add_be32(out, (uint32_t)field.len));
+    return buf_add_bytes(out, field);
+}
+
+static rc_t put_password(struct buf *out, const struct vault_password *p)
+{
+    TRY(buf_add(out, p->client.raw, sizeof p->client.raw));
+    TRY(buf_add_be32(out, p->cost.log2));
+    TRY(buf_add_be32(out, p->cost.block_size));
+    TRY(buf_add_be32(out, p->cost.parallel));
+    TRY(buf_add(out, p->hash, sizeof p->hash));
+    return put_sized(out, p->salt);
+}
+
 static rc_t put_fields(struct buf *out, const struct vault_call *call)
 {
     switch (call->op) {
@@ -66,6 +83,9 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
         TRY(put_control(out, &call->control));
         TRY(buf_add(out, call->mac, sizeof call->mac));
         return put_control(out, &call->next);
+    case VAULT_PASSWORD:
+        TRY(put_password(out, &call->password));
+        return buf_add_bytes(out, call->material);
     case VAULT_UNSEAL:
         return buf_add_bytes(out, call->hierarchy);
     case VAULT_STATUS:
@@ -85,6 +105,7 @@ static size_t variable_len(const struct vault_call *call)
     switch (call->op) {
     case VAULT_REGISTER:
     case VAULT_GET:
+    case VAULT_PASSWORD:
         return call->material.len;
     case VAULT_UNSEAL:
         return call->hierarchy.len;
@@ -184,6 +205,26 @@ static struct bytes take_rest(struct cursor *in)
     return rest;
 }
 
+static rc_t take_sized(struct cursor *in, struct bytes *out)
+{
+    uint32_t len;
+    const uint8_t *p;
+    TRY(take_u32(in, &len));
+    TRY(take(in, len, &p));
+    *out = bytes_of(p, len);
+    return RC_OK;
+}
+
+static rc_t take_password(struct cursor *in, struct vault_password *p)
+{
+    TRY(take_raw(in, p->client.raw, sizeof p->client.raw));
+    TRY(take_u32(in, &p->cost.log2));
+    TRY(take_u32(in, &p->cost.block_size));
+    TRY(take_u32(in, &p->cost.parallel));
+    TRY(take_raw(in, p->hash, sizeof p->hash));
+    return take_sized(in, &p->salt);
+}
+
 static rc_t take_fields(struct cursor *in, struct vault_call *out)
 {
     switch (out->op) {
@@ -213,6 +254,10 @@ static rc_t take_fields(struct cursor *in, struct vault_call *out)
         TRY(take_u64(in, &out->domain));
         TRY(take_stored(in, out));
         return take_control(in, &out->next);
+    case VAULT_PASSWORD:
+        TRY(take_password(in, &out->password));
+        out->material = take_rest(in);
+        return RC_OK;
     case VAULT_UNSEAL:
         out->hierarchy = take_rest(in);
         return RC_OK;
@@ -237,23 +282,6 @@ rc_t vault_call_read(const struct frame *frame, struct vault_call *out)
     *out = (struct vault_call){.op = (enum vault_op)frame->code};
     TRY(take_fields(&in, out));
     return in.left == 0 ? RC_OK : RC_PROTOCOL;
-}
-
-/* A field with its length before it. */
-static rc_t put_sized(struct buf *out, struct bytes field)
-{
-    TRY(buf_add_be32(out, (uint32_t)field.len));
-    return buf_add_bytes(out, field);
-}
-
-static rc_t take_sized(struct cursor *in, struct bytes *out)
-{
-    uint32_t len;
-    const uint8_t *p;
-    TRY(take_u32(in, &len));
-    TRY(take(in, len, &p));
-    *out = bytes_of(p, len);
-    return RC_OK;
 }
 
 /* One half of a pair. */

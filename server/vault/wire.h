@@ -17,6 +17,7 @@ enum {
     VAULT_MATERIAL_MAX = 1024 * 1024,              /* plain key bytes of one object */
     VAULT_ENVELOPE_MAX = VAULT_MATERIAL_MAX + 256, /* the same, sealed */
     VAULT_HIERARCHY_MAX = 16 * 1024 * 1024,        /* rows of the key hierarchy */
+    VAULT_PASSWORD_MAX = 1024,                     /* longest password */
     /* Fixed part of each call's payload. */
     WIRE_GENERATE_BYTES = 8 + CONTROL_BYTES + 4,
     WIRE_REGISTER_BYTES = 8 + CONTROL_BYTES + 4,
@@ -24,6 +25,7 @@ enum {
     WIRE_GET_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + 4,
     WIRE_TRANSITION_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + CONTROL_BYTES,
     WIRE_DOMAIN_KEY_BYTES = 8,
+    WIRE_PASSWORD_BYTES = 16 + 12 + SCRYPT_HASH_BYTES + 4 + SCRYPT_SALT_MOST,
     /* Most bytes of any reply's payload. */
     VAULT_REPLY_MAX = VAULT_HIERARCHY_MAX,
 };

@@ -36,6 +36,7 @@ int main(void)
     suite_add_tcase(s, crypto_tests());
     suite_add_tcase(s, asym_tests());
     suite_add_tcase(s, makers_tests());
+    suite_add_tcase(s, password_tests());
     suite_add_tcase(s, envelope_tests());
     suite_add_tcase(s, rules_tests());
     suite_add_tcase(s, wire_tests());

@@ -31,6 +31,7 @@ static struct vault_call sample_call(enum vault_op op)
         .key_format_public = 5,
         .hierarchy = bytes_str("rows"),
         .body = bytes_str("a step"),
+        .password = {.client = {{9}}, .cost = {14, 8, 5}, .salt = bytes_str("some salt"), .hash = {0x5A}},
     };
     c.next.version++;
     memset(c.mac, 0x3C, sizeof c.mac);
@@ -39,7 +40,8 @@ static struct vault_call sample_call(enum vault_op op)
 
 static const enum vault_op ops[] = {VAULT_GENERATE, VAULT_GENERATE_PAIR, VAULT_REGISTER,
                                     VAULT_GET,      VAULT_TRANSITION,    VAULT_UNSEAL,
-                                    VAULT_STATUS,   VAULT_ADMIN,         VAULT_DOMAIN_KEY};
+                                    VAULT_STATUS,   VAULT_ADMIN,         VAULT_DOMAIN_KEY,
+                                    VAULT_PASSWORD};
 
 /* Takes the one frame of a writer apart again. */
 static struct frame frame_of(const struct frame_writer *w)

@@ -67,6 +67,36 @@ START_TEST(registered_bytes_come_back)
 }
 END_TEST
 
+static struct vault_reply check_password(uint8_t client, const char *password)
+{
+    static const struct scrypt_cost cost = {10, 1, 1};
+    struct vault_call call = {.op = VAULT_PASSWORD, .material = bytes_str(password)};
+    call.password.client.raw[0] = client;
+    call.password.cost = cost;
+    call.password.salt = bytes_str("0123456789abcdef");
+    ck_assert_int_eq(scrypt_hash(&cost, call.password.salt, bytes_str("open sesame"), call.password.hash), RC_OK);
+    return ask(&call);
+}
+
+/* It needs no key: the vault is still sealed. */
+START_TEST(a_password_is_right_or_wrong_or_not_looked_at)
+{
+    ck_assert_int_eq(check_password(1, "open sesame").rc, RC_OK);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(check_password(1, i % 2 ? "open sesam" : "").rc, RC_AUTH_FAILED);
+    ck_assert_int_eq(check_password(1, "open sesame").rc, RC_DENIED);
+    ck_assert_int_eq(check_password(2, "open sesame").rc, RC_OK);
+    struct vault_call much = {.op = VAULT_PASSWORD, .password = {.cost = {20, 8, 1}}, .material = bytes_str("x")};
+    ck_assert_int_eq(ask(&much).rc, RC_INVALID_FIELD);
+#ifndef HF_SANITIZERS
+    static const char rare[] = "a password like no other text 7261";
+    ck_assert_int_eq(check_password(2, rare).rc, RC_AUTH_FAILED);
+    ck_assert_int_eq(ask(&(struct vault_call){.op = VAULT_STATUS}).rc, RC_OK);
+    ck_assert_int_eq(scan_memory(fx.vault, (const uint8_t *)rare + 2, 20), 0);
+#endif
+}
+END_TEST
+
 static struct vault_reply transition(const struct control *old, const struct vault_reply *made,
                                      const struct control *next)
 {
@@ -620,6 +650,7 @@ int main(void)
     tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
     tcase_add_test(t, a_key_is_made_and_given_also_after_a_restart);
     tcase_add_test(t, registered_bytes_come_back);
+    tcase_add_test(t, a_password_is_right_or_wrong_or_not_looked_at);
     tcase_add_test(t, a_transparent_key_has_two_digests);
     tcase_add_test(t, a_key_lives_and_is_destroyed_for_good);
     tcase_add_test(t, altered_rows_are_refused);
