@@ -88,7 +88,14 @@ void db_refused(struct db *db);
 
 /* ---- loads ---------------------------------------------------------------------------------- */
 
-enum db_load_kind { DB_LOAD_OBJECTS = 1, DB_LOAD_IDENTITY, DB_LOAD_LOCATE, DB_LOAD_HIERARCHY, DB_LOAD_REQUEST };
+enum db_load_kind {
+    DB_LOAD_OBJECTS = 1,
+    DB_LOAD_IDENTITY,
+    DB_LOAD_FACTOR,
+    DB_LOAD_LOCATE,
+    DB_LOAD_HIERARCHY,
+    DB_LOAD_REQUEST,
+};
 
 /* What of an object is wanted beside its control record and MAC. */
 /* FRESHNESS: the attributes, unless it is a Symmetric Key that is not fresh any more; all that Get needs. */
@@ -135,6 +142,32 @@ struct db_identity {
     uint64_t domain;
     int64_t standing; /* grows with each change of the client; re-checked by each commit */
     struct bytes policy; /* all that decides about it, as policy.for_client() says it, of the same moment */
+    bool has_factors; /* second factors are registered for it */
+    bool legacy_tls;  /* it may come in by the listener for old cipher suites */
+};
+
+/* The facts of a Device Credential, in the order of KMIP without its password (KMIP 2.1, 9.4). */
+enum db_device_fact {
+    DB_DEVICE_SERIAL,
+    DB_DEVICE_IDENTIFIER,
+    DB_DEVICE_NETWORK,
+    DB_DEVICE_MACHINE,
+    DB_DEVICE_MEDIA,
+    DB_DEVICE_FACTS
+};
+
+/* A second factor of the client, as a Credential names it. */
+struct db_factor {
+    struct uid client;
+    bool is_device;
+    struct bytes username;                /* of a password */
+    struct bytes device[DB_DEVICE_FACTS]; /* data NULL: not given */
+    /* out */
+    bool found;
+    int64_t id;
+    bool has_hash; /* the fields below are set; if not `found`, they are those of another factor of the client */
+    uint32_t cost_log2, block_size, parallel;
+    struct bytes salt, hash;
 };
 
 /* Filters: all that are set must hold. */
@@ -260,6 +293,7 @@ struct db_load {
     union {
         struct db_objects objects;
         struct db_identity identity;
+        struct db_factor factor;
         struct db_locate locate;
         struct {
             struct hierarchy *hierarchy; /* out: db/hierarchy.h; filled in place */

@@ -11,7 +11,7 @@
 struct event;
 struct event_base;
 
-/* ---- loader: load.c, locate.c ---- */
+/* ---- loader: load.c, locate.c, factor.c ---- */
 
 enum { LOAD_BATCHES = 2, LOAD_UIDS = 4096, LOAD_TRIES = 3, LOCATE_SHAPES = 64 };
 
@@ -52,6 +52,9 @@ rc_t locate_send(struct db *db, struct db_load *load, conn_result_fn *on_result)
 rc_t locate_read(struct db_load *load, const PGresult *r);
 /* Sends one look at a request for approval; its result goes to load->own.rc and load->request. */
 rc_t request_send(struct db *db, struct db_load *load);
+/* factor.c: the same for a second factor. */
+rc_t factor_send(struct db *db, struct db_load *load, conn_result_fn *on_result);
+rc_t factor_read(struct db_load *load, const PGresult *r);
 /* Sends the five SELECTs of the hierarchy; results go to load->own.rc and load->hierarchy. */
 rc_t hierarchy_send(struct conn *c, struct db_load *load);
 

@@ -344,9 +344,9 @@ rc_t identity_read(struct arena *arena, const PGresult *r, struct db_identity *i
     if (!id->found)
         return RC_OK;
     int64_t domain = 0;
-    if (!pg_get_uid(r, 0, 0, &id->client) || !pg_get_i8(r, 0, 2, &domain) ||
-        !pg_get_i8(r, 0, 3, &id->standing) || !pg_get_bool(r, 0, 4, &id->enabled) ||
-        !pg_get_bool(r, 0, 5, &id->revoked))
+    if (!pg_get_uid(r, 0, 0, &id->client) || !pg_get_i8(r, 0, 2, &domain) || !pg_get_i8(r, 0, 3, &id->standing) ||
+        !pg_get_bool(r, 0, 4, &id->enabled) || !pg_get_bool(r, 0, 5, &id->revoked) ||
+        !pg_get_bool(r, 0, 7, &id->has_factors) || !pg_get_bool(r, 0, 8, &id->legacy_tls))
         return RC_INTEGRITY;
     id->domain = (uint64_t)domain;
     id->client_name = arena_copy(arena, pg_get_bytes(r, 0, 1));
@@ -358,6 +358,12 @@ static void on_identity(void *arg, const PGresult *r)
 {
     struct db_load *load = arg;
     load->own.rc = load_failed(r, "identity") ? RC_UNAVAILABLE : identity_read(load->arena, r, &load->identity);
+}
+
+static void on_factor(void *arg, const PGresult *r)
+{
+    struct db_load *load = arg;
+    load->own.rc = load_failed(r, "factor") ? RC_UNAVAILABLE : factor_read(load, r);
 }
 
 static void on_locate(void *arg, const PGresult *r)
@@ -413,6 +419,8 @@ static void single_send(struct db *db, struct db_load *load)
     rc_t rc = RC_INTERNAL;
     if (load->kind == DB_LOAD_IDENTITY)
         rc = send_identity(db, load);
+    else if (load->kind == DB_LOAD_FACTOR)
+        rc = factor_send(db, load, on_factor);
     else if (load->kind == DB_LOAD_LOCATE)
         rc = locate_send(db, load, on_locate);
     else if (load->kind == DB_LOAD_HIERARCHY)

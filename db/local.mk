@@ -3,6 +3,8 @@
 noinst_LIBRARIES += db/libdb.a
 db_libdb_a_SOURCES = \
 	db/admin.c db/admin.h db/admin_file.c db/admin_impl.h db/admin_identity.c \
+	db/admin.c db/admin.h db/admin_impl.h \
+	db/admin_factor.c db/admin_factor.h \
 	db/admin_policy.c db/admin_policy.h \
 	db/audit_chain.c db/audit_chain.h \
 	db/audit_export.c db/audit_export.h db/audit_months.c \
@@ -11,6 +13,7 @@ db_libdb_a_SOURCES = \
 	db/db.c db/db.h db/impl.h \
 	db/forward.c db/forward.h \
 	db/group.c \
+	db/factor.c db/group.c \
 	db/hierarchy.c db/hierarchy.h \
 	db/load.c db/locate.c \
 	db/migrate.c \
@@ -34,13 +37,13 @@ db_migrations = \
 	$(srcdir)/db/migrations/0011_policy_model.sql \
 	$(srcdir)/db/migrations/0012_clients_api.sql \
 	$(srcdir)/db/migrations/0013_rules_api.sql \
-	$(srcdir)/db/migrations/0016_compiled.sql \
-	$(srcdir)/db/migrations/0018_audit_views.sql \
-	$(srcdir)/db/migrations/0019_retention.sql
-	$(srcdir)/db/migrations/0020_forward.sql
 	$(srcdir)/db/migrations/0014_policy_file.sql \
 	$(srcdir)/db/migrations/0015_approvals.sql \
-	$(srcdir)/db/migrations/0016_compiled.sql
+	$(srcdir)/db/migrations/0016_compiled.sql \
+	$(srcdir)/db/migrations/0017_factors_api.sql \
+	$(srcdir)/db/migrations/0018_audit_views.sql \
+	$(srcdir)/db/migrations/0019_retention.sql \
+	$(srcdir)/db/migrations/0020_forward.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.
