@@ -132,8 +132,8 @@ static rc_t open_message(const struct node *top, uint32_t top_tag, uint32_t head
     return RC_OK;
 }
 
-rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
-                       struct kmip_request **out)
+static rc_t read_request(struct arena *a, struct bytes in, const struct ttlv_limits *limits, bool any_count,
+                         struct kmip_request **out)
 {
     struct kmip_request *rq = ARENA_NEW(a, struct kmip_request);
     *out = rq;
@@ -151,7 +151,7 @@ rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limit
     cx.version = rq->version;
     TRY(kmip_struct_read(&cx, KMIP_S_request_header, header, &read));
     rq->header = read;
-    if (count == 0 || rq->header->batch_count.value != (int64_t)count)
+    if (count == 0 || (rq->header->batch_count.value != (int64_t)count && !any_count))
         return RC_BAD_MESSAGE;
     if (count > limits_of(&cx)->batch_items)
         return RC_TOO_MANY;
@@ -166,6 +166,17 @@ rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limit
         for (size_t i = 0; i < rq->count; i++)
             rq->items[i].payload = NULL;
     return RC_OK;
+}
+
+rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits, struct kmip_request **out)
+{
+    return read_request(a, in, limits, false, out);
+}
+
+rc_t kmip_request_read_any_count(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
+                                 struct kmip_request **out)
+{
+    return read_request(a, in, limits, true, out);
 }
 
 static rc_t read_response_item(const struct kmip_context *cx, const struct node *n,

@@ -45,6 +45,9 @@ struct kmip_response {
  */
 rc_t kmip_request_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
                        struct kmip_request **out);
+/* As it, but Batch Count may be another number than that of the items. */
+rc_t kmip_request_read_any_count(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
+                                 struct kmip_request **out);
 /* The same for a response (client side). Unknown reasons and status values are kept as they are. */
 rc_t kmip_response_read(struct arena *a, struct bytes in, const struct ttlv_limits *limits,
                         struct kmip_response **out);

@@ -229,7 +229,7 @@ void request_commit(struct engine_request *rq)
     }
     /* A refusal for lack of standing stands on its own: there is no standing to re-check. All else
      * is checked for who asked when the run began: the session may have lost its standing since. */
-    if (rq->refusal != RC_AUTH_FAILED) {
+    if (!rq->outcast) {
         unit->client = rq->who.client;
         unit->standing = rq->who.standing;
         unit->claims = rq->claims;

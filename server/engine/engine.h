@@ -28,7 +28,11 @@ struct session_name {
     char *value;      /* UTF-8; subject: RFC 2253 text of the full name */
 };
 
-enum { SESSION_NAMES = 16 }; /* names looked at in one certificate */
+enum {
+    SESSION_NAMES = 16,      /* names looked at in one certificate */
+    FACTOR_PROOF_BYTES = 32, /* HMAC-SHA256 */
+    FACTOR_CREDENTIALS = 4,  /* Credentials looked at in one request */
+};
 
 /*
  * One authenticated connection. Net makes it after the TLS handshake, fills in the peer and calls
@@ -44,6 +48,7 @@ struct session {
     char *serial;         /* serial number of the certificate, lower-case hexadecimal */
     char fingerprint[65]; /* SHA-256 of the certificate, lower-case hexadecimal */
     char *address;        /* peer address, "192.0.2.1:3456" */
+    bool legacy;          /* it came in by the listener for old cipher suites */
     /* who it is: set by engine_login() */
     bool known;
     struct uid client;
@@ -51,6 +56,11 @@ struct session {
     uint64_t domain;
     int64_t standing; /* version of the client's standing; re-checked by each commit */
     struct policy_set *policy; /* what decides about it, of that standing; a reference of the session's */
+    bool has_factors; /* second factors are registered: what is brought must be right */
+    unsigned quirks;  /* server/policy/quirk.h */
+    /* the Credentials that were right last (factor.c), and the standing at which they were; 0: none */
+    uint8_t proof[FACTOR_PROOF_BYTES];
+    int64_t proven_standing;
     unsigned pending; /* requests in the engine */
 };
 
@@ -78,12 +88,12 @@ struct engine_limits {
     unsigned queue; /* requests in the engine; past it a session that has some in it already is
                        answered "busy". Default 4096 */
     unsigned locate_max;   /* most identifiers in one Locate answer, default 10000 */
+    unsigned factor_delay_ms; /* the answer to a wrong second factor waits so long, default 1000 */
     unsigned reruns; /* runs of a request that loses races before it is answered busy, default 16 */
 };
 
-#define ENGINE_LIMITS_DEFAULT                                                                      \
-    ((struct engine_limits){1u << 20, 8u << 20, 32u << 20, 32, 1024, 1024, 1024, 65536, 4096,      \
-                            10000, 16})
+#define ENGINE_LIMITS_DEFAULT                                                                                          \
+    ((struct engine_limits){1u << 20, 8u << 20, 32u << 20, 32, 1024, 1024, 1024, 65536, 4096, 10000, 1000, 16})
 
 struct engine_config {
     struct event_base *base;
@@ -97,6 +107,7 @@ struct engine_config {
 /* Counters since start, for status and metrics. */
 struct engine_stats {
     uint64_t requests, items, failed_items, busy, reruns, lost_answers;
+    uint64_t factor_checks; /* second factors that were looked at */
     unsigned pending; /* requests in the engine now */
 };
 

@@ -6,6 +6,7 @@
 
 #include "server/engine/request.h"
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/policy/rules.h"
 
@@ -30,6 +31,12 @@ static void ask(struct db_identity *id, const struct session *s)
             (struct db_identity_name){s->names[i].kind, bytes_str(s->names[i].value)};
 }
 
+/* A client that is known, but came in by the listener for old cipher suites without leave. */
+static bool is_at_wrong_door(const struct db_identity *id, const struct session *s)
+{
+    return id->found && id->enabled && !id->revoked && s->legacy && !id->legacy_tls;
+}
+
 /* What decides about the client, as of this standing; requests on their way keep the one they began with. */
 static rc_t take_policy(const struct db_identity *id, struct session *s)
 {
@@ -52,7 +59,7 @@ static rc_t take_policy(const struct db_identity *id, struct session *s)
  * be understood. */
 static rc_t take(const struct db_identity *id, struct session *s)
 {
-    if (!id->found || !id->enabled || id->revoked) {
+    if (!id->found || !id->enabled || id->revoked || is_at_wrong_door(id, s)) {
         s->known = false;
         return RC_AUTH_FAILED;
     }
@@ -66,8 +73,57 @@ static rc_t take(const struct db_identity *id, struct session *s)
     s->client = id->client;
     s->domain = id->domain;
     s->standing = id->standing;
+    s->has_factors = id->has_factors;
+    s->quirks = quirks_of(s->policy);
     s->known = true;
     return RC_OK;
+}
+
+/* The audit row of a connection that is refused; held until it is committed. */
+struct refusal {
+    struct engine *engine;
+    struct session *session;
+    struct arena arena;
+    struct audit_event event;
+    struct db_unit unit;
+};
+
+static void refusal_on_outcome(struct db_unit *unit, enum db_outcome outcome, rc_t rc)
+{
+    struct refusal *r = unit->arg;
+    if (outcome != DB_DONE && !r->engine->closing)
+        log_warn("login.audit", " address=%s result=%s why=\"the refusal could not be recorded\"", r->session->address,
+                 rc_name(rc));
+    session_drop(r->session);
+    arena_free(&r->arena);
+    engine_drop(r->engine);
+    free(r);
+}
+
+/* Nothing is answered to who is refused, so nothing waits for this row. */
+static void record_wrong_door(struct engine *e, struct session *s, const struct db_identity *id)
+{
+    struct refusal *r = calloc(1, sizeof *r);
+    if (!r)
+        return;
+    e->refs++;
+    *r = (struct refusal){.engine = e, .session = session_hold(s), .arena = ARENA_OF(LOGIN_MEMORY)};
+    r->event = (struct audit_event){
+        .time_us = clock_wall_us(),
+        .client = id->client,
+        .client_name = arena_copy(&r->arena, id->client_name),
+        .fingerprint = bytes_str(s->fingerprint),
+        .address = bytes_str(s->address),
+        .position = -1,
+        .operation = bytes_str("Legacy TLS Connection"),
+        .result = bytes_str("Operation Failed"),
+        .reason = bytes_str("Authentication Not Successful"),
+        .duration_us = -1,
+        .detail = bytes_str("the client may not use the listener for old cipher suites"),
+    };
+    r->unit = (struct db_unit){.event_count = 1, .events = &r->event, .done = refusal_on_outcome, .arg = r};
+    db_commit(e->db, &r->unit);
+    engine_turn(e);
 }
 
 static void login_on_identity(struct db_load *load, rc_t rc)
@@ -78,6 +134,8 @@ static void login_on_identity(struct db_load *load, rc_t rc)
         rc = take(&load->identity, l->session);
     else if (rc != RC_NO_MEMORY)
         rc = RC_UNAVAILABLE;
+    if (rc == RC_AUTH_FAILED && !e->closing && is_at_wrong_door(&load->identity, l->session))
+        record_wrong_door(e, l->session, &load->identity);
     if (!e->closing)
         l->done(l->arg, rc);
     session_drop(l->session);
@@ -115,6 +173,7 @@ static void again_on_identity(struct db_load *load, rc_t rc)
         /* Disabled or revoked meanwhile: the refusal is audited, the connection closed without a
          * byte. */
         rq->refusal = RC_AUTH_FAILED;
+        rq->outcast = true;
         rq->silent = true;
         request_run(rq);
     } else if (rc == RC_OK) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "proto/base/wipe.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/trace.h"
@@ -65,7 +66,8 @@ rc_t engine_open(const struct engine_config *config, struct engine **out)
     rc_t rc = copy_text(&e->version, config->server_version);
     if (rc == RC_OK)
         rc = copy_text(&e->node, config->node);
-    if (rc == RC_OK && getrandom(e->tag, sizeof e->tag, 0) != (ssize_t)sizeof e->tag)
+    if (rc == RC_OK && (getrandom(e->tag, sizeof e->tag, 0) != (ssize_t)sizeof e->tag ||
+                        getrandom(e->factor_key, sizeof e->factor_key, 0) != (ssize_t)sizeof e->factor_key))
         rc = RC_IO;
     e->turn_over = event_new(config->base, -1, 0, on_turn_over, e);
     if (rc == RC_OK && !e->turn_over)
@@ -93,6 +95,7 @@ void engine_drop(struct engine *e)
     free(e->version);
     free(e->node);
     free(e->tpm_label);
+    wipe(e->factor_key, sizeof e->factor_key);
     free(e);
 }
 
@@ -108,6 +111,7 @@ void engine_close(struct engine *e)
         request_end(e->requests, NULL, true);
     }
     e->stillborn = NULL;
+    factors_close(e);
     engine_drop(e);
 }
 
@@ -204,11 +208,11 @@ static uint16_t nearest_version(uint16_t asked)
 }
 
 /*
- * The message and what its header asks for. What is wrong goes to message_rc. Three things are read and
- * change nothing: a time stamp (the client's clock is its own affair), an Authentication (its form is
- * checked; the certificate alone tells who it is, as no second factor is configured), and the order
- * option (items always run in order). A Unique Batch Item ID is given back; a client that leaves it
- * out of a batch is served all the same, for the answers come in the order of the items.
+ * The message and what its header asks for. What is wrong goes to message_rc. Two things are read and
+ * change nothing: a time stamp (the client's clock is its own affair) and the order option (items always
+ * run in order). An Authentication is looked at later, by factor.c. A Unique Batch Item ID is given back;
+ * a client that leaves it out of a batch is served all the same, for the answers come in the order of the
+ * items.
  */
 static void decode(struct engine_request *rq)
 {
@@ -222,7 +226,9 @@ static void decode(struct engine_request *rq)
     limits.name = lim->name_bytes;
     if (lim->request_bytes / 16 > limits.items) /* of 16 bytes are most of the smallest items */
         limits.items = (uint32_t)(lim->request_bytes / 16);
-    rq->message_rc = kmip_request_read(&rq->memory, buf_view(&rq->input), &limits, &rq->message);
+    bool any_count = quirks_have(rq->session->quirks, QUIRK_ANY_BATCH_COUNT);
+    rq->message_rc = (any_count ? kmip_request_read_any_count : kmip_request_read)(&rq->memory, buf_view(&rq->input),
+                                                                                   &limits, &rq->message);
     const struct kmip_request *m = rq->message;
     rq->version = nearest_version(m && m->version ? m->version : V1_0);
     rq->answer_max = lim->response_bytes;
@@ -296,7 +302,8 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
         rq->refusal = RC_BUSY;
         e->stats.busy++;
     }
-    if (!s->known)
+    rq->outcast = !s->known;
+    if (rq->outcast)
         rq->refusal = RC_AUTH_FAILED;
     if (trace_on(e->trace))
         trace_request(rq);

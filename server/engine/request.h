@@ -9,9 +9,11 @@
 #include "server/engine/engine.h"
 #include "server/engine/overlay.h"
 #include "server/ops/op.h"
+#include "server/policy/quirk.h"
 #include "server/vault/client.h"
 
 struct event;
+struct factor_check;
 
 struct engine {
     struct event_base *base;
@@ -24,6 +26,8 @@ struct engine {
     struct event *turn_over;          /* low priority: sends what this turn has queued */
     struct engine_request *requests;  /* all that are on their way */
     struct engine_request *stillborn; /* to be closed from the loop */
+    struct factor_check *checks;      /* second factors that are being looked at */
+    uint8_t factor_key[32];           /* random: what sessions remember of them is an HMAC under it */
     struct engine_stats stats;
     uint8_t tag[4];    /* random: server correlation values of one life of a worker */
     uint64_t sequence; /* of requests */
@@ -77,7 +81,7 @@ struct search {
 struct engine_request {
     struct engine *engine;
     struct engine_request *next, *prev; /* engine->requests */
-    struct engine_request *next_stillborn;
+    struct engine_request *next_stillborn, *next_waiting; /* waiting: for one factor_check */
     struct session *session;
     unsigned refs;
     bool gone; /* abandoned, or the engine closes: nobody is called */
@@ -101,6 +105,8 @@ struct engine_request {
     /* one run, from the first item; dropped and begun anew after a lost race */
     unsigned runs;
     rc_t refusal; /* not RC_OK: every item fails with it, nothing is done */
+    struct bytes refusal_detail; /* of it, for the audit; static storage */
+    bool outcast;                /* refused for lack of standing, so that there is none to re-check */
     bool close;   /* close the connection after the answer */
     bool silent;  /* close it without one */
     bool constant; /* answered with the constant error */
@@ -162,6 +168,8 @@ void request_loaded(struct engine_request *rq, rc_t rc);
 void request_object(struct engine_request *rq, const struct object *object);
 /* The item is as it shall be: prepares it and goes on. */
 void request_prepare_item(struct engine_request *rq);
+/* The run may begin with its items. */
+void request_go_on(struct engine_request *rq);
 /* Ends the item with this failure and goes on with the request. */
 void request_item_failed(struct engine_request *rq, rc_t rc);
 
@@ -227,5 +235,13 @@ void trace_answer(struct engine_request *rq, struct bytes answer, bool close);
 
 /* login.c: looks a session's identity up. */
 rc_t login_again(struct engine_request *rq);
+
+/*
+ * factor.c: whether the items may begin, the Credentials of the header being right or not needed, or the request being
+ * refused by now. False: they are looked at, and request_go_on() follows.
+ */
+bool factor_ok(struct engine_request *rq);
+/* Ends what waits for its delay only; all else ends with the answers of database and vault. */
+void factors_close(struct engine *e);
 
 #endif

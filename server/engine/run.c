@@ -281,6 +281,7 @@ static rc_t open_item(struct engine_request *rq)
         .server = &rq->engine->server,
         .ids = &rq->ids,
         .now = rq->now,
+        .detail = rq->refusal_detail,
         .operation = asked->operation,
         .request = asked->payload,
     };
@@ -391,5 +392,11 @@ void request_run(struct engine_request *rq)
         request_abort(rq);
         return;
     }
+    if (factor_ok(rq))
+        go_on(rq);
+}
+
+void request_go_on(struct engine_request *rq)
+{
     go_on(rq);
 }

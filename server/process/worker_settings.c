@@ -21,6 +21,7 @@ struct engine_limits worker_engine_limits(const struct config *c)
     l.text_bytes = c->limits_text_bytes;
     l.queue = c->limits_queue_requests;
     l.locate_max = c->limits_locate_items;
+    l.factor_delay_ms = c->limits_factor_delay_ms;
     l.reruns = c->limits_reruns;
     return l;
 }

@@ -401,6 +401,7 @@ int main(void)
     srunner_add_suite(sr, templates_suite());
     srunner_add_suite(sr, locate_suite());
     srunner_add_suite(sr, trace_suite());
+    srunner_add_suite(sr, factor_suite());
     srunner_add_suite(sr, trouble_suite());
     srunner_set_tap(sr, "-");
     srunner_run_all(sr, CK_SILENT);
