@@ -167,6 +167,11 @@ static void print_status(FILE *out, const json_t *status)
     fprintf(out, "Holdfast %s: %s on port %lld, pid %lld, up %s\n", text_of(status, "version", "?"),
             text_of(status, "state", "?"), number_of(status, "port"), number_of(status, "pid"),
             age(number_of(status, "uptime_s"), up));
+    if (*text_of(status, "legacy_listen_address", ""))
+        fprintf(out,
+                "  legacy TLS  on %s port %lld, for clients that may use old cipher suites: %lld connections so far\n",
+                text_of(status, "legacy_listen_address", "?"), number_of(status, "legacy_port"),
+                number_of(json_object_get(status, "totals"), "legacy"));
     size_t i;
     json_t *worker;
     json_array_foreach(json_object_get(status, "workers"), i, worker)

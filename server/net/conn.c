@@ -194,7 +194,7 @@ static rc_t address_count(struct conn *c)
     return RC_OK;
 }
 
-void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer)
+void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer, bool legacy)
 {
     int on = 1;
     struct conn *c = calloc(1, sizeof *c);
@@ -206,6 +206,7 @@ void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer)
     }
     c->net = net;
     c->fd = fd;
+    c->legacy = legacy;
     TAILQ_INIT(&c->flights);
     TAILQ_INSERT_TAIL(&net->conns, c, link);
     net->stats.open++;
@@ -217,7 +218,7 @@ void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer)
     c->phase_until = c->quiet_since + (int64_t)net->set.handshake_ms * 1000;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (address_count(c) != RC_OK || (c->ssl = tls_accept(net->tls, fd)) == NULL) {
+    if (address_count(c) != RC_OK || (c->ssl = tls_accept(net->tls, fd, legacy)) == NULL) {
         c->broken = true;
         conn_on(c, ON_FAILED);
         return;
@@ -334,6 +335,7 @@ static rc_t session_make(struct conn *c, const struct cert_identity *id)
     c->session = engine->session_new(id->issuer, id->serial, id->fingerprint, c->address);
     if (!c->session)
         return RC_NO_MEMORY;
+    c->session->legacy = c->legacy;
     for (size_t i = 0; i < id->name_count && i < SESSION_NAMES; i++)
         TRY(engine->session_add_name(c->session, id->names[i].kind, id->names[i].value));
     return RC_OK;

@@ -78,6 +78,7 @@ struct conn {
     struct net *net;
     enum conn_state state;
     int fd;
+    bool legacy;                             /* came in by the listener for old cipher suites */
     bool broken;                             /* TLS or socket failed: no close_notify any more */
     bool ready, shaking, warm;               /* in the queue of that name */
     bool read_on, write_on;                  /* events added */
@@ -124,6 +125,7 @@ struct net {
 
     struct {
         int fd;
+        bool legacy; /* old cipher suites */
         struct event on_accept;
     } listeners[NET_LISTENERS];
     unsigned listener_count;
@@ -154,8 +156,8 @@ void conn_on(struct conn *c, enum conn_event event);
 const char *conn_state_name(enum conn_state state);
 
 /* ---- conn.c ---- */
-/* Takes an accepted socket (closed on failure). */
-void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer);
+/* Takes an accepted socket (closed on failure); legacy: for old cipher suites. */
+void conn_new(struct net *net, int fd, const struct sockaddr_storage *peer, bool legacy);
 /* Actions of the state table. */
 void conn_begin_login(struct conn *c);
 void conn_begin_open(struct conn *c);

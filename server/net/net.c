@@ -84,9 +84,18 @@ static bool accept_failed(struct net *net)
     }
 }
 
+static bool is_legacy(const struct net *net, int listener)
+{
+    for (unsigned i = 0; i < net->listener_count; i++)
+        if (net->listeners[i].fd == listener)
+            return net->listeners[i].legacy;
+    return false;
+}
+
 static void on_accept(evutil_socket_t listener, short what, void *arg)
 {
     struct net *net = arg;
+    bool legacy = is_legacy(net, listener);
     (void)what;
     for (unsigned i = 0; i < net->set.accept_batch && net->accept_on; i++) {
         struct sockaddr_storage peer = {0};
@@ -107,11 +116,12 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
         }
         net->accept_wait_ms = 0;
         net->stats.accepted++;
-        conn_new(net, fd, &peer);
+        net->stats.legacy += legacy;
+        conn_new(net, fd, &peer, legacy);
     }
 }
 
-rc_t net_listen(struct net *net, int fd)
+rc_t net_listen(struct net *net, int fd, bool legacy)
 {
     rc_t rc = RC_OK;
     if (!net->tls || net->draining)
@@ -127,6 +137,7 @@ rc_t net_listen(struct net *net, int fd)
     accept_stop(net);
     unsigned i = net->listener_count++;
     net->listeners[i].fd = fd;
+    net->listeners[i].legacy = legacy;
     event_assign(&net->listeners[i].on_accept, net->base, fd, EV_READ | EV_PERSIST, on_accept, net);
     accept_resume(net);
     return RC_OK;

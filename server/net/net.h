@@ -65,7 +65,7 @@ struct net_settings {
 
 /* Counters since start. */
 struct net_stats {
-    uint64_t accepted, refused_limit, refused_rate, handshakes, resumed, handshakes_failed;
+    uint64_t accepted, legacy, refused_limit, refused_rate, handshakes, resumed, handshakes_failed;
     uint64_t logins_refused, requests, answers, bad_frames, deadlines, rechecks_failed;
     uint64_t accept_errors;
     unsigned open; /* connections now */
@@ -94,10 +94,11 @@ void net_set_tls(struct net *net, struct tls *tls);
 void net_set_settings(struct net *net, const struct net_settings *settings);
 enum { NET_LISTENERS = 32 }; /* listening sockets of one worker */
 /*
- * Accepts from this listening socket too (non-blocking; taken, closed by net, also on failure).
- * Needs net_set_tls() first. RC_TOO_MANY past NET_LISTENERS.
+ * Accepts from this listening socket too (non-blocking; taken, closed by net, also on failure); legacy:
+ * with old cipher suites, and for clients that may use them. Needs net_set_tls() first. RC_TOO_MANY past
+ * NET_LISTENERS.
  */
-rc_t net_listen(struct net *net, int fd);
+rc_t net_listen(struct net *net, int fd, bool legacy);
 /*
  * Stops accepting, lets requests under way be answered, closes everything within drain_ms, then
  * calls done once (never from within).

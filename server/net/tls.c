@@ -13,6 +13,14 @@
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
+/* RSA key exchange has no forward secrecy, and CBC suites are only safe as OpenSSL does them: in constant time, or with
+ * encrypt-then-MAC where the client can do it. The better ones stand first. */
+#define SUITES_LEGACY                                                                                                  \
+    SUITES_1_2 ":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256:"                         \
+               "ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA:"           \
+               "ECDHE-RSA-AES128-SHA:AES256-GCM-SHA384:AES128-GCM-SHA256:AES256-SHA256:AES128-SHA256:"                 \
+               "AES256-SHA:AES128-SHA"
+
 static const unsigned char session_context[] = "holdfast-kmip";
 
 static rc_t rules_set(SSL_CTX *ctx, const struct tls_settings *settings)
@@ -80,17 +88,36 @@ static rc_t key_set(SSL_CTX *ctx, struct bytes pem, const char **why)
     return rc;
 }
 
+static rc_t context_new(struct trust *trust, const struct tls_material *material, const struct tls_settings *settings,
+                        SSL_CTX **out, const char **why)
+{
+    SSL_CTX *ctx = *out = SSL_CTX_new(TLS_server_method());
+    if (!ctx)
+        return RC_NO_MEMORY;
+    TRY(rules_set(ctx, settings));
+    TRY(trust_apply(trust, ctx));
+    TRY(chain_set(ctx, material->cert_pem, why));
+    return key_set(ctx, material->key_pem, why);
+}
+
+/* The same rules, but TLS 1.2 alone and with old suites. */
+static rc_t rules_loosen(SSL_CTX *ctx)
+{
+    bool ok = SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+              SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+              SSL_CTX_set_cipher_list(ctx, SUITES_LEGACY) == 1;
+    return ok ? RC_OK : RC_CRYPTO;
+}
+
 static rc_t tls_fill(struct tls *tls, const struct tls_material *material,
                      const struct tls_settings *settings, const char **why)
 {
-    tls->ctx = SSL_CTX_new(TLS_server_method());
-    if (!tls->ctx)
-        return RC_NO_MEMORY;
-    TRY(rules_set(tls->ctx, settings));
     TRY(trust_new(material->ca_pem, material->crl_pem, &tls->trust, why));
-    TRY(trust_apply(tls->trust, tls->ctx));
-    TRY(chain_set(tls->ctx, material->cert_pem, why));
-    return key_set(tls->ctx, material->key_pem, why);
+    TRY(context_new(tls->trust, material, settings, &tls->ctx, why));
+    if (!settings->legacy)
+        return RC_OK;
+    TRY(context_new(tls->trust, material, settings, &tls->legacy, why));
+    return rules_loosen(tls->legacy);
 }
 
 rc_t tls_new(const struct tls_material *material, const struct tls_settings *settings,
@@ -129,13 +156,15 @@ void tls_drop(struct tls **tls)
     if (!t || --t->refs)
         return;
     SSL_CTX_free(t->ctx);
+    SSL_CTX_free(t->legacy);
     trust_free(&t->trust);
     free(t);
 }
 
-SSL *tls_accept(struct tls *tls, int fd)
+SSL *tls_accept(struct tls *tls, int fd, bool legacy)
 {
-    SSL *ssl = SSL_new(tls->ctx);
+    SSL_CTX *ctx = legacy ? tls->legacy : tls->ctx;
+    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
     if (ssl && SSL_set_fd(ssl, fd) != 1) {
         SSL_free(ssl);
         ssl = NULL;

@@ -26,8 +26,10 @@ static void on_ask_config(struct child *c, struct control_message *m)
 
 static void on_ask_listener(struct child *c, struct control_message *m)
 {
+    uint8_t legacy = (uint8_t)c->sup->legacy_count;
+
     (void)m;
-    (void)child_send(c, CONTROL_LISTENER, BYTES_NONE, c->sup->listeners, c->sup->listener_count);
+    (void)child_send(c, CONTROL_LISTENER, bytes_of(&legacy, 1), c->sup->listeners, c->sup->listener_count);
     c->listens = true;
     trace_lines_join(c);
 }

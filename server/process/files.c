@@ -39,7 +39,7 @@ static int listen_on(const struct addrinfo *a, const struct config *c)
 }
 
 /* One address of the list: 192.0.2.1, ::1 or [::1]. */
-static rc_t open_listener(struct supervisor *s, char *address)
+static rc_t open_listener(struct supervisor *s, char *address, unsigned port_number)
 {
     struct addrinfo hint = {.ai_family = AF_UNSPEC,
                             .ai_socktype = SOCK_STREAM,
@@ -53,7 +53,7 @@ static rc_t open_listener(struct supervisor *s, char *address)
         address[len - 1] = 0;
         address++;
     }
-    snprintf(port, sizeof port, "%u", s->config.server_port);
+    snprintf(port, sizeof port, "%u", port_number);
     if (s->listener_count == LISTENERS_MAX || getaddrinfo(address, port, &hint, &found)) {
         log_error("listen.address",
                   "address=%s error=\"not a numeric address, or more than %d of them\"", address,
@@ -71,14 +71,23 @@ static rc_t open_listener(struct supervisor *s, char *address)
     return RC_OK;
 }
 
-rc_t files_open_listeners(struct supervisor *s)
+static rc_t open_list(struct supervisor *s, const char *addresses, unsigned port)
 {
     char list[CONFIG_TEXT_SIZE], *rest = list, *address;
 
-    snprintf(list, sizeof list, "%s", s->config.server_listen_address);
+    snprintf(list, sizeof list, "%s", addresses);
     while ((address = strtok_r(rest, ", ", &rest)))
-        TRY(open_listener(s, address));
-    return s->listener_count ? RC_OK : RC_CONFIG;
+        TRY(open_listener(s, address, port));
+    return RC_OK;
+}
+
+rc_t files_open_listeners(struct supervisor *s)
+{
+    TRY(open_list(s, s->config.server_listen_address, s->config.server_port));
+    unsigned usual = s->listener_count;
+    TRY(open_list(s, s->config.server_legacy_listen_address, s->config.server_legacy_port));
+    s->legacy_count = s->listener_count - usual;
+    return usual ? RC_OK : RC_CONFIG;
 }
 
 rc_t files_make_config(struct supervisor *s)

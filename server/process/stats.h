@@ -15,6 +15,7 @@
     X(db_state, GAUGE, "0 down, 1 ready, 2 unsafe settings, 3 schema not migrated")                \
     X(vault_state, GAUGE, "0 no channel, 1 sealed or not known, 2 unsealed")                       \
     X(accepted, COUNT, "connections accepted")                                                     \
+    X(legacy, COUNT, "of those, by the listener for old cipher suites")                            \
     X(refused, COUNT, "connections refused by a limit")                                            \
     X(handshakes, COUNT, "TLS handshakes")                                                         \
     X(resumed, COUNT, "of those, resumed sessions")                                                \
@@ -26,6 +27,7 @@
     X(deadlines, COUNT, "connections closed by a deadline")                                        \
     X(items, COUNT, "batch items")                                                                 \
     X(failed_items, COUNT, "batch items that failed")                                              \
+    X(factor_checks, COUNT, "second factors looked at")                                            \
     X(busy, COUNT, "requests answered busy")                                                       \
     X(reruns, COUNT, "runs of requests that lost a race")                                          \
     X(lost_answers, COUNT, "requests that could not be answered")                                  \

@@ -104,6 +104,10 @@ char *status_text(const struct supervisor *s)
     put_text(o, "state", supervisor_states[s->state]);
     put_text(o, "listen_address", s->config.server_listen_address);
     put(o, "port", s->config.server_port);
+    if (s->legacy_count) {
+        put_text(o, "legacy_listen_address", s->config.server_legacy_listen_address);
+        put(o, "legacy_port", s->config.server_legacy_port);
+    }
     put_text(o, "tpm", s->config.vault_tpm);
     put_text(o, "tpm_kind", strncmp(s->config.vault_tpm, "swtpm:", 6) ? "device" : "software");
     json_object_set_new(o, "workers", workers);

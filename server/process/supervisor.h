@@ -84,7 +84,7 @@ struct supervisor {
     int counters_fd;
     struct limits *counters;
     int listeners[LISTENERS_MAX];
-    unsigned listener_count;
+    unsigned listener_count, legacy_count; /* legacy: those at the end are for old cipher suites */
     struct child vault;
     struct child workers[WORKERS_MAX];
     unsigned worker_count;

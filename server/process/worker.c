@@ -39,6 +39,7 @@ static rc_t read_tls(const struct config *c, struct control_message *m, struct t
 
     settings.session_cache = c->tls_sessions;
     settings.session_seconds = c->tls_session_ms / 1000;
+    settings.legacy = *c->server_legacy_listen_address != 0;
     for (unsigned i = 0; i < m->fd_count && rc == RC_OK; i++)
         rc = pem_fd_read(m->fds[i], &file[i]);
     if (rc == RC_OK) {
@@ -194,6 +195,8 @@ static void collect(struct worker *w)
     s->db_state = db_state_of(w->db);
     s->vault_state = !vault_client_connected(w->vault) ? 0 : unseal_is_open(w->unseal) ? 2 : 1;
     s->accepted = net.accepted;
+    s->legacy = net.legacy;
+    s->factor_checks = engine.factor_checks;
     s->refused = net.refused_limit + net.refused_rate;
     s->handshakes = net.handshakes;
     s->resumed = net.resumed;
@@ -338,8 +341,8 @@ static rc_t ask_tls(struct worker *w, struct tls **tls)
 static rc_t listen_all(struct worker *w)
 {
     TRY(child_ask(BY_WORKER, CONTROL_ASK_LISTENER, CONTROL_LISTENER, &message));
-    for (unsigned i = 0; i < message.fd_count; i++)
-        TRY(net_listen(w->net, control_take(&message, i)));
+    for (unsigned i = 0, count = message.fd_count; i < count; i++)
+        TRY(net_listen(w->net, control_take(&message, i), i + message.body[0] >= count));
     return RC_OK;
 }
 

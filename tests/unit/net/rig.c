@@ -344,9 +344,9 @@ void rig_start(const struct rig_options *options)
     struct tls *tls = tls_make(rig_pki.ca, options->no_crl ? CERT_COUNT : CERT_NONE);
     net_set_tls(rig.net, tls);
     tls_drop(&tls);
-    ck_assert_int_eq(net_listen(rig.net, listen_any()), RC_OK);
+    ck_assert_int_eq(net_listen(rig.net, listen_any(), options->tls.legacy), RC_OK);
     rig_pki.first_port = rig_pki.port;
-    ck_assert_int_eq(net_listen(rig.net, listen_any()), RC_OK);
+    ck_assert_int_eq(net_listen(rig.net, listen_any(), false), RC_OK);
     ck_assert_int_eq(pthread_create(&rig.thread, NULL, serve, NULL), 0);
 }
 

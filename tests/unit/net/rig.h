@@ -91,7 +91,7 @@ struct client {
     SSL *ssl;
 };
 
-/* Clients to come use the other one of the two listening sockets. */
+/* Clients to come use the other one of the two listening sockets: the one for old suites where tls.legacy is set. */
 void client_other_port(void);
 /* A TCP connection; receives wait 5 s at most. */
 int tcp_open(void);

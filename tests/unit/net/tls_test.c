@@ -70,6 +70,41 @@ START_TEST(tls13_only_when_set_so)
 }
 END_TEST
 
+/* By the listener for old suites; by the other one none of them gets in, as the table above says. */
+static const struct {
+    const char *why;
+    struct client_options options;
+    bool served;
+} old_visitors[] = {
+    {"CBC suite", {.cert = CERT_GOOD, .version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES128-SHA256"}, true},
+    {"SHA-1 suite", {.cert = CERT_GOOD, .version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES256-SHA"}, true},
+    {"GCM suite", {.cert = CERT_GOOD, .version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"}, true},
+    {"TLS 1.3 alone", {.cert = CERT_GOOD, .version = TLS1_3_VERSION}, false},
+    {"TLS 1.1", {.cert = CERT_GOOD, .version = TLS1_1_VERSION, .ciphers = "ALL:@SECLEVEL=0"}, false},
+    {"no certificate", {.cert = CERT_NONE, .version = TLS1_2_VERSION}, false},
+    {"expired", {.cert = CERT_EXPIRED, .version = TLS1_2_VERSION}, false},
+    {"unknown CA", {.cert = CERT_FOREIGN, .version = TLS1_2_VERSION}, false},
+};
+
+START_TEST(old_suites_have_a_door_of_their_own)
+{
+    struct rig_options options = RIG_OPTIONS;
+    struct client_options cbc = old_visitors[0].options;
+    options.tls.legacy = true;
+    rig_start(&options);
+    ck_assert(client_gets_nothing(&cbc));
+    client_other_port();
+    for (size_t i = 0; i < sizeof old_visitors / sizeof *old_visitors; i++)
+        ck_assert_msg(client_gets_nothing(&old_visitors[i].options) != old_visitors[i].served, "%s",
+                      old_visitors[i].why);
+    struct net_stats stats = rig_stats();
+    ck_assert_uint_eq(stats.legacy, sizeof old_visitors / sizeof *old_visitors);
+    rig_reload_revoked(CERT_GOOD);
+    ck_assert(client_gets_nothing(&cbc));
+    rig_stop();
+}
+END_TEST
+
 START_TEST(a_revoked_certificate_gets_nothing)
 {
     struct rig_options options = RIG_OPTIONS;
@@ -313,6 +348,7 @@ struct TCase *tls_tests(void)
     tcase_add_loop_test(t, visitors_get_what_the_table_says, 0,
                         (int)(sizeof visitors / sizeof *visitors));
     tcase_add_test(t, tls13_only_when_set_so);
+    tcase_add_test(t, old_suites_have_a_door_of_their_own);
     tcase_add_test(t, a_revoked_certificate_gets_nothing);
     tcase_add_loop_test(t, whom_the_engine_does_not_know_gets_nothing, 0, 2);
     tcase_add_test(t, nothing_is_served_before_login);

@@ -161,9 +161,8 @@ START_TEST(messages_and_descriptors_arrive_whole)
     for (int i = 0; i < CONTROL_FDS_MAX; i++)
         fds[i] = STDIN_FILENO;
     before = open_descriptors();
-    ck_assert_int_eq(
-        control_send(ends[0], BY_SUPERVISOR, CONTROL_LISTENER, BYTES_NONE, fds, CONTROL_FDS_MAX),
-        RC_OK);
+    ck_assert_int_eq(control_send(ends[0], BY_SUPERVISOR, CONTROL_LISTENER, bytes_of("", 1), fds, CONTROL_FDS_MAX),
+                     RC_OK);
     ck_assert_int_eq(control_receive(ends[1], BY_SUPERVISOR, &m), RC_OK);
     ck_assert_uint_eq(m.fd_count, CONTROL_FDS_MAX);
     ck_assert_int_eq(fcntl(m.fds[0], F_GETFD), FD_CLOEXEC);
