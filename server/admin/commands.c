@@ -174,6 +174,27 @@ const struct command commands[] = {
       "shut a client out and revoke its certificates",
       "Holds for new connections at once and for open ones within a minute. Its objects stay.",
       cmd_client_revoke },
+    { "client password", "NAME", 1, 1, LOCAL_JSON | O(DATABASE) | O(USER) | O(PASSWORD_FILE) | O(WHY),
+      "register a user name and password that a client brings",
+      "As a second factor beside its certificate, in KMIP's Credential of the type Username and Password. The password is\n"
+      "asked for, or read from --password-file; it is kept as a hash (scrypt). A user name has one password: another one\n"
+      "takes its place at the client's next request. Registered factors that a client brings must be right, and one must\n"
+      "be brought once 'holdfast client set NAME --second-factor yes' says so.",
+      cmd_client_password },
+    { "client device", "NAME", 1, 1, LOCAL_JSON | O(DATABASE) | O(DEVICE_SERIAL) | O(DEVICE_ID) | O(DEVICE_NETWORK) | O(DEVICE_MACHINE) |
+      O(DEVICE_MEDIA) | O(PASSWORD_FILE) | O(WHY),
+      "register a device that a client brings",
+      "As a second factor, in KMIP's Credential of the type Device (since KMIP 1.1). What is given here the client must\n"
+      "bring; what else it brings does not matter. With --password-file the device has a password, too.",
+      cmd_client_device },
+    { "client factors", "[NAME]", 0, 1, LOCAL_JSON | O(DATABASE),
+      "list second factors",
+      "Those of one client, or of all. Never a hash.",
+      cmd_client_factors },
+    { "client factor-remove", "FACTOR", 1, 1, LOCAL_JSON | O(DATABASE) | O(WHY),
+      "remove a second factor",
+      "By its number in 'holdfast client factors'. Holds from the client's next request on.",
+      cmd_client_factor_remove },
     { "client set", "NAME", 1, 1, LOCAL_JSON | O(SECOND_FACTOR) | O(LEGACY_TLS) | O(QUIRKS) | O(WHY),
       "set what holds for one client",
       "What is not named stays as it is. Holds from its next request on.",

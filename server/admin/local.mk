@@ -18,6 +18,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_doctor.c \
 	server/admin/cmd_domain.c \
 	server/admin/cmd_export.c \
+	server/admin/cmd_factor.c \
 	server/admin/cmd_group.c \
 	server/admin/cmd_forward.c \
 	server/admin/cmd_init.c \

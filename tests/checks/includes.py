@@ -27,7 +27,8 @@ BELOW = {
     "server/net": ["proto", "server/base", "server/ipc", "server/engine", "certs"],
     "server/process": ["proto", "server/base", "server/ipc", "server/net", "server/engine", "server/vault", "db", "certs"],
     "server/forward": ["proto", "server/base", "db"],
-    "server/admin": ["proto", "server/base", "server/forward", "server/ipc", "server/process", "server/vault", "db", "certs"],
+    "server/admin": ["proto", "server/base", "server/forward", "server/ipc", "server/policy", "server/process", "server/vault", "db",
+                     "certs"],
     "server/main": None,
 }
 # Foreign headers that a folder must not read.

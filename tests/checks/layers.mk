@@ -54,8 +54,8 @@ tests_checks_layer_forward_LDADD = db/libdb.a server/vault/libvaultclient.a serv
 tests_checks_layer_forward_DEPENDENCIES = server/forward/libforward.a db/libdb.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
 tests_checks_layer_admin_SOURCES = tests/checks/layer.c
 tests_checks_layer_admin_LDFLAGS = $(AM_LDFLAGS) -Wl,--whole-archive,server/admin/libadmin.a,--no-whole-archive
-tests_checks_layer_admin_LDADD = server/forward/libforward.a server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
-tests_checks_layer_admin_DEPENDENCIES = server/admin/libadmin.a server/forward/libforward.a server/process/libprocess.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
+tests_checks_layer_admin_LDADD = server/forward/libforward.a server/process/libprocess.a server/policy/libpolicy.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a $(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread
+tests_checks_layer_admin_DEPENDENCIES = server/admin/libadmin.a server/forward/libforward.a server/process/libprocess.a server/policy/libpolicy.a certs/libcerts.a db/libdb.a server/vault/libvault.a server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a
 layer_programs = \
 	tests/checks/layer_proto \
 	tests/checks/layer_base \
