@@ -83,11 +83,27 @@ def name_value(name):
     return [item(0x420055, TEXT, name), item(0x420054, ENUM, 1)]
 
 
-def message(operations, version=(1, 4), order=None, on_error=None, correlation=None):
-    """operations: [(name, payload items)]. on_error: Batch Error Continuation Option. correlation: since 1.4."""
+def password(user, word=None):
+    """A Credential of the type Username and Password; None: without the password."""
+    value = [item(0x420099, TEXT, user)] + ([] if word is None else [item(0x4200A1, TEXT, word)])
+    return item(0x420023, STRUCT, [item(0x420024, ENUM, 1), item(0x420025, STRUCT, value)])
+
+
+def device(serial=None, identifier=None, word=None):
+    """A Credential of the type Device, since 1.1."""
+    fields = ((0x4200B0, serial), (0x4200A1, word), (0x4200A2, identifier))
+    value = [item(tag, TEXT, text) for tag, text in fields if text is not None]
+    return item(0x420023, STRUCT, [item(0x420024, ENUM, 2), item(0x420025, STRUCT, value)])
+
+
+def message(operations, version=(1, 4), order=None, on_error=None, correlation=None, credentials=()):
+    """operations: [(name, payload items)]. on_error: Batch Error Continuation Option. correlation: since 1.4.
+    credentials: made by password() and device()."""
     header = [item(0x420069, STRUCT, [item(0x42006A, INT, version[0]), item(0x42006B, INT, version[1])])]
     if correlation is not None:
         header.append(item(0x420105, TEXT, correlation))
+    if credentials:
+        header.append(item(0x42000C, STRUCT, list(credentials)))
     if on_error is not None:
         header.append(item(0x42000E, ENUM, on_error))
     if order is not None:

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/system/test_crowd.py \
 	tests/system/test_doctor.py \
 	tests/system/test_forward.py \
+	tests/system/test_factors.py \
 	tests/system/test_hostile.py \
 	tests/system/test_final.py \
 	tests/system/test_kill.py \

@@ -23,6 +23,7 @@ MODULES = [
     "test_rules",
     "test_policy_file",
     "test_approvals",
+    "test_factors",
     "test_audit",
     "test_policy_api",
     "test_policy_explain",
