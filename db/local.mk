@@ -2,8 +2,8 @@
 # Knows proto, server/base and the plain structures of server/vault/hierarchy.h. Never a plain key.
 noinst_LIBRARIES += db/libdb.a
 db_libdb_a_SOURCES = \
-	db/admin.c db/admin.h db/admin_file.c db/admin_impl.h db/admin_identity.c \
 	db/admin.c db/admin.h db/admin_impl.h \
+	db/admin_file.c db/admin_identity.c \
 	db/admin_factor.c db/admin_factor.h \
 	db/admin_policy.c db/admin_policy.h \
 	db/audit_chain.c db/audit_chain.h \
@@ -11,9 +11,9 @@ db_libdb_a_SOURCES = \
 	db/commit.c db/unit.h \
 	db/conn.c db/conn.h db/conn_check.c db/conn_impl.h \
 	db/db.c db/db.h db/impl.h \
+	db/factor.c \
 	db/forward.c db/forward.h \
 	db/group.c \
-	db/factor.c db/group.c \
 	db/hierarchy.c db/hierarchy.h \
 	db/load.c db/locate.c \
 	db/migrate.c \

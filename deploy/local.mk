@@ -9,8 +9,8 @@ EXTRA_DIST += \
 	deploy/systemd/holdfast-forward@.service.in \
 	deploy/systemd/holdfastd.service.in \
 	deploy/test
-dist_man_MANS += deploy/man/holdfast.1 deploy/man/holdfast.conf.5 deploy/man/holdfast-audit.7 deploy/man/holdfastd.8
-dist_man_MANS += deploy/man/holdfast.1 deploy/man/holdfast-policy.5 deploy/man/holdfast.conf.5 deploy/man/holdfastd.8
+dist_man_MANS += deploy/man/holdfast.1 deploy/man/holdfast-policy.5 deploy/man/holdfast.conf.5 \
+	deploy/man/holdfast-audit.7 deploy/man/holdfastd.8
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = deploy/completion/holdfast

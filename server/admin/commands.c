@@ -339,8 +339,6 @@ const struct command commands[] = {
       "list the defaults",
       "",
       cmd_policy_defaults },
-    { "audit verify", "[FILE]", 0, 1, LOCAL_JSON | O(DATABASE),
-      "check the chain of all audit rows, or of an exported file",
     { "policy export", "[DOMAIN]", 0, 1, LOCAL_JSON | O(DATABASE) | O(OUT),
       "write the policy as one file",
       "Of one domain, or of all: who is in which group and role, rules, constraints, defaults and the settings of clients,\n"
@@ -369,8 +367,8 @@ const struct command commands[] = {
       "refuse what a client asked for",
       "Or take an approval back that was not used yet. The client may ask again, which is another request.",
       cmd_refuse },
-    { "audit verify", "", 0, 0, LOCAL_JSON | O(DATABASE),
-      "check the chain of all audit rows",
+    { "audit verify", "[FILE]", 0, 1, LOCAL_JSON | O(DATABASE),
+      "check the chain of all audit rows, or of an exported file",
       "Names each row that was changed, removed or reordered. Exit code 6 if there is one. A superuser of PostgreSQL,\n"
       "who can set the head of a stream back together with its last rows, is found out only by a copy of\n"
       "audit.streams that lies elsewhere: no head in it may be higher than the present one. With FILE it verifies what\n"
