@@ -236,3 +236,15 @@ GRANT EXECUTE ON FUNCTION audit.forward_begin, audit.forward_claim, audit.forwar
 GRANT EXECUTE ON FUNCTION audit.forward_forget TO holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.forward_key, audit.forwarded_up_to TO holdfast_auditor;
 GRANT SELECT ON audit.forward_destination, audit.forward_cursor, audit.forwarding TO holdfast_auditor;
+
+-- What a receiver has not got yet must not go.
+CREATE OR REPLACE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
+RETURN CASE
+    WHEN audit.month_partition(p_month) IS NULL THEN 'there is no such month'
+    WHEN (p_month + interval '1 month') AT TIME ZONE 'UTC' > now() THEN 'the month is not over'
+    WHEN NOT EXISTS (SELECT FROM audit.retention) THEN 'no retention period is set'
+    WHEN (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r))) AT TIME ZONE 'UTC' > now()
+        THEN 'kept until ' || (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r)))::date
+    WHEN NOT EXISTS (SELECT FROM audit.export x WHERE x.month = p_month) THEN 'it was not exported'
+    WHEN NOT audit.forwarded_up_to((p_month + interval '1 month') AT TIME ZONE 'UTC')
+        THEN 'a destination of audit forward has not got all of it' END;

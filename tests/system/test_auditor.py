@@ -369,8 +369,19 @@ def while_read(state, month, path):
     tap.ok(left == [["0"]], "and no stub is left of that", left)
 
 
+def not_forwarded(state, month):
+    """What a receiver has not got does not go."""
+    ask = "SELECT coalesce(why_not, 'nothing') FROM audit.partitions WHERE month = '%s'" % month
+    state.psql("SELECT audit.forward_begin('slow', false)", role="postgres")
+    waits = state.psql(ask)[0][0]
+    state.psql("SELECT audit.forward_forget('slow', 'the test is over')", role="postgres")
+    tap.ok(waits == "a destination of audit forward has not got all of it" and state.psql(ask) == [["nothing"]],
+           "a month that a receiver waits for is kept, until it waits no longer", (waits, state.psql(ask)))
+
+
 def retention(state, month, path):
     refusals_of_drop(state, month, path)
+    not_forwarded(state, month)
     while_read(state, month, path)
     rows = int(state.psql("SELECT exported_rows FROM audit.partitions WHERE month = '%s'" % month)[0][0])
     busy = Busy(state)
