@@ -254,11 +254,31 @@ static rc_t build_name_alone(struct query *q, const struct db_locate *l)
     if (!one_owner(l))
         TRY(buf_add_str(&q->sql, " ORDER BY n.object DESC"));
     TRY(add_number(q, " OFFSET #", (int64_t)l->offset));
-    TRY(add_number(q, " LIMIT #", l->maximum));
-    return buf_add_u8(&q->sql, 0);
+    return add_number(q, " LIMIT #", l->maximum);
 }
 
-static rc_t build(struct query *q, const struct db_locate *l)
+/* Whether there are objects that others own and that have one of the policies, is asked along. */
+static bool wants_others(const struct db_locate *l)
+{
+    return l->policy_count > 0 && !l->by_policy && !l->everyone;
+}
+
+/* One row of NULLs more, the last, if there are any. */
+static rc_t add_others(struct query *q, const struct db_locate *l)
+{
+    for (size_t i = 0; i < l->policy_count; i++)
+        if (!utf8_storable(l->policies[i]))
+            return RC_BAD_UTF8;
+    TRY(add_policies(q->params, l));
+    return buf_add_fmt(&q->sql,
+                       ") UNION ALL SELECT NULL::uuid%s WHERE EXISTS (SELECT FROM kmip.object p WHERE p.domain = $1::int8"
+                       " AND p.attributes ->> 'OperationPolicyName' IS NOT NULL"
+                       " AND left(p.attributes ->> 'OperationPolicyName', 255) = ANY ($%d::text[]) AND p.owner <> %s)",
+                       l->want_total ? ", NULL::int8" : "", q->params->count,
+                       one_owner(l) ? "$2::uuid" : "ALL ($2::uuid[])");
+}
+
+static rc_t build_own(struct query *q, const struct db_locate *l)
 {
     if (name_alone(l) && l->maximum && l->offset <= INT64_MAX)
         return build_name_alone(q, l);
@@ -271,7 +291,16 @@ static rc_t build(struct query *q, const struct db_locate *l)
     for (size_t i = 0; i < l->name_count; i++)
         TRY(add_name(q, &l->names[i], by_name && i == 0));
     TRY(add_filters(q, l));
-    TRY(add_window(q, l));
+    return add_window(q, l);
+}
+
+static rc_t build(struct query *q, const struct db_locate *l)
+{
+    if (wants_others(l))
+        TRY(buf_add_u8(&q->sql, '('));
+    TRY(build_own(q, l));
+    if (wants_others(l))
+        TRY(add_others(q, l));
     return buf_add_u8(&q->sql, 0);
 }
 
@@ -302,33 +331,8 @@ static const char *shape_find(struct db *db, const char *sql)
     return s->name;
 }
 
-static void on_others(void *arg, const PGresult *r)
-{
-    struct db_load *load = arg;
-    if (load_failed(r, "others") || PQntuples(r) != 1 || !pg_get_bool(r, 0, 0, &load->locate.others))
-        load->own.rc = RC_UNAVAILABLE;
-}
-
-/* Goes with the Locate in one pipeline. */
-static rc_t send_others(struct db *db, struct db_load *load)
-{
-    struct pg_params *p = &db->loader.params;
-    const struct db_locate *l = &load->locate;
-    for (size_t i = 0; i < l->policy_count; i++)
-        if (!utf8_storable(l->policies[i]))
-            return RC_BAD_UTF8;
-    if (l->policy_count == 0 || l->by_policy || l->everyone)
-        return RC_OK;
-    pg_params_clear(p);
-    TRY(pg_param_i8(p, (int64_t)l->domain));
-    TRY(add_policies(p, l));
-    TRY(add_owners(p, l));
-    return conn_query(db->load, STMT_OTHERS, p, on_others, load) ? RC_OK : RC_UNAVAILABLE;
-}
-
 rc_t locate_send(struct db *db, struct db_load *load, conn_result_fn *on_result)
 {
-    TRY(send_others(db, load));
     struct query q = {BUF_EMPTY, &db->loader.params};
     pg_params_clear(q.params);
     rc_t rc = build(&q, &load->locate);
@@ -350,6 +354,8 @@ rc_t locate_read(struct db_load *load, const PGresult *r)
     int64_t total = 0;
     if (l->want_total && !pg_get_i8(r, 0, 1, &total))
         return RC_INTERNAL;
+    l->others = rows > first && PQgetisnull(r, rows - 1, 0);
+    rows -= l->others;
     l->count = (size_t)(rows - first);
     l->uids = ARENA_ARRAY(load->arena, l->count ? l->count : 1, struct uid);
     if (!l->uids)
