@@ -88,7 +88,8 @@ class Eyes:
     def told(self, uid):
         """The latest row about the object that the client four-eyes made."""
         return self.state.psql("SELECT operation, result, coalesce(reason, ''), coalesce(detail, '') FROM audit.events "
-                               "WHERE client = 'four-eyes' AND object = '%s' ORDER BY at DESC, seq DESC LIMIT 1" % uid)[0]
+                               "WHERE client = 'four-eyes' AND object = '%s' ORDER BY at DESC, seq DESC LIMIT 1"
+                               % uid)[0]
 
 
 def two_administrators(e):
@@ -114,7 +115,8 @@ def two_administrators(e):
     tap.ok("%d  client four-eyes of domain default wants get of %s (four-eyes-1)" % (number, uid) in text
            and "0 of 2 approvals" in text, "and for people", text)
     answer = e.state.holdfast("approve", str(number), "--reason", "ticket 1")
-    tap.ok(answer.returncode == 0 and b"another administrator" in answer.stdout, "one approves", answer.stdout + answer.stderr)
+    tap.ok(answer.returncode == 0 and b"another administrator" in answer.stdout, "one approves",
+           answer.stdout + answer.stderr)
     answer = e.state.holdfast("approve", str(number), "--reason", "ticket 1")
     tap.ok(answer.returncode == 1 and b"counts once" in answer.stderr, "but counts once", answer.stderr)
     tap.ok("cannot approve it" in e.approve(number, "Four-Eyes"), "the client that asks counts not at all")
@@ -123,14 +125,15 @@ def two_administrators(e):
     tap.ok("approved already" in e.approve(number, "carol"), "a third one is not needed")
     answer = e.call(client.get(uid))
     tap.ok(answer.ok and answer.material, "now it is done", answer)
-    tap.ok(e.told(uid) == ["Get", "Success", "", "request %d was approved" % number], "the auditor is told of the approval",
-           e.told(uid))
+    tap.ok(e.told(uid) == ["Get", "Success", "", "request %d was approved" % number],
+           "the auditor is told of the approval", e.told(uid))
     tap.ok(e.request_state(number) == "used" and number not in e.requests(), "and the request is used up")
     again = e.asked(e.call(client.get(uid)))
     tap.ok(again and again != number, "the next one is another request", again)
     rows = [r for r in e.acts("Admin Approve Request") if "request=%d " % number in r[2]]
     tap.ok(len(rows) == 2 and rows[1][0] == "holdfast_policy (bob@host)" and rows[1][1] == uid
-           and "client=four-eyes permission=get rule=%s approvals=2 needed=2 state=approved reason=ticket" % rule in rows[1][2],
+           and "client=four-eyes permission=get rule=%s approvals=2 needed=2 state=approved reason=ticket" % rule
+           in rows[1][2],
            "each approval is in the audit trail: who, what, why", rows)
     answer = e.state.holdfast("refuse", str(again), "--reason", "no")
     rows = [r for r in e.acts("Admin Refuse Request") if "request=%d " % again in r[2]]
@@ -147,12 +150,14 @@ def two_administrators(e):
 def commands(e):
     for args, want, said in [(("approve", "999999", "--reason", "x"), 1, b"no request 999999"),
                              (("approve", "x", "--reason", "x"), 2, b"no number"), (("approve", "1"), 2, b"--reason"),
-                             (("refuse", "999999", "--reason", "x"), 1, b"no request"), (("refuse", "1"), 2, b"--reason"),
+                             (("refuse", "999999", "--reason", "x"), 1, b"no request"),
+                             (("refuse", "1"), 2, b"--reason"),
                              (("approve", "999999", "--reason", " "), 1, b"reason")]:
         answer = e.state.holdfast(*args)
         tap.ok(answer.returncode == want and said in answer.stderr, "holdfast %s ends with %d" % (" ".join(args), want),
                answer.stderr)
-    for sql, role in [("SELECT policy.approve(1, 'x')", "holdfast_server"), ("SELECT policy.refuse(1, 'x')", "holdfast_auditor"),
+    for sql, role in [("SELECT policy.approve(1, 'x')", "holdfast_server"),
+                      ("SELECT policy.refuse(1, 'x')", "holdfast_auditor"),
                       ("UPDATE policy.request SET state = 'approved'", "holdfast_policy"),
                       ("INSERT INTO policy.approval VALUES (1, 'x', now(), 'x')", "holdfast_policy"),
                       ("UPDATE policy.request SET state = 'approved'", "holdfast_server"),
@@ -191,8 +196,8 @@ def races(e):
         link.close()
     tap.ok(counts == [1] * 6, "of twelve at once one gets it, each time", counts)
     tap.ok(all(len(o) == 1 and None not in o for o in others), "and all others wait for one further request", others)
-    rows = e.state.psql("SELECT count(*) FROM audit.events WHERE client = 'four-eyes' AND object = '%s' AND operation = 'Get' "
-                        "AND result = 'Success'" % uid)
+    rows = e.state.psql("SELECT count(*) FROM audit.events WHERE client = 'four-eyes' AND object = '%s' "
+                        "AND operation = 'Get' AND result = 'Success'" % uid)
     tap.ok(rows == [["6"]], "the audit trail has as many as were approved", rows)
     e.no_rules()
 
@@ -208,7 +213,8 @@ def batches(e):
     tap.ok(len({e.asked(r) for r in results} - {None}) == 1, "two items that wait have one request", results)
     number = e.approved(client.destroy(uid))
     results = e.call(client.destroy(uid), client.get(MISSING), on_error=UNDO)
-    tap.ok(not any(r.ok for r in results) and e.request_state(number) == "approved", "what is undone uses nothing up", results)
+    tap.ok(not any(r.ok for r in results) and e.request_state(number) == "approved",
+           "what is undone uses nothing up", results)
     gone, later = e.call(client.destroy(uid), client.get(uid), on_error=CONTINUE)
     tap.ok(gone.ok and not later.ok and e.request_state(number) == "used", "what is done does", (gone, later))
     uid = e.key()
@@ -249,7 +255,8 @@ def expiry(e):
     tap.ok(number not in e.requests() and "expired at" in e.approve(number, "bob"), "an old request waits no longer")
     answer = e.call(client.get(uid))
     following = e.asked(answer)
-    tap.ok(following not in (None, number) and e.request_state(number) == "expired", "its approval serves nobody", answer)
+    tap.ok(following not in (None, number) and e.request_state(number) == "expired",
+           "its approval serves nobody", answer)
     rows = [r for r in e.acts("Expire Request") if "request=%d " % number in r[2]]
     tap.ok(len(rows) == 1 and rows[0][1] == uid, "which is in the audit trail", rows)
     hours = "SELECT extract(epoch FROM expires_at - asked_at)::bigint FROM policy.request WHERE id = %d"

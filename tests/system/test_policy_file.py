@@ -37,22 +37,25 @@ def whole(domain):
     domain = copy.deepcopy(domain)
     domain.update(approval_hours=36, max_clients=5000, max_objects=10 ** 12)
     domain["clients"][FIRST] = client(second_factor=True)
-    domain["groups"] = {"arrays": {"shares": True, "members": [FIRST, SECOND]}, "none": {"shares": False, "members": []}}
+    domain["groups"] = {"arrays": {"shares": True, "members": [FIRST, SECOND]},
+                        "none": {"shares": False, "members": []}}
     domain["roles"] = {"backup": {"clients": [SECOND], "groups": ["arrays"]}, "idle": {"clients": [], "groups": []}}
     domain["rules"] = [
         {"effect": "allow", "owner": "self", "permissions": ["*"], "reason": "owners do all with their own"},
         {"effect": "allow", "owner": "self", "permissions": ["*"], "reason": "owners do all with their own"},
-        {"effect": "approval", "approvals": 2, "permissions": ["destroy", "revoke"], "owner": "group", "group": "arrays",
-         "reason": "four \"eyes\" and a tab\t"},
+        {"effect": "approval", "approvals": 2, "permissions": ["destroy", "revoke"], "owner": "group",
+         "group": "arrays", "reason": "four \"eyes\" and a tab\t"},
         {"effect": "deny", "permissions": ["@change", "get"], "role": "backup", "policy": "vault", "object_group": "g",
          "object_type": "Symmetric Key", "name_pattern": "prod-*", "attribute_name": "x-Rack", "attribute_value": "7",
-         "valid_from": "2027-01-01T00:00:00Z", "valid_until": "2027-01-31T12:30:00.500000Z", "reason": "zero \u00fcber"},
+         "valid_from": "2027-01-01T00:00:00Z", "valid_until": "2027-01-31T12:30:00.500000Z",
+         "reason": "zero \u00fcber"},
         {"effect": "deny", "permissions": ["destroy"], "client": FIRST, "reason": "never"},
     ]
     domain["bounds"] = [
         {"reason": "all", "algorithms": ["AES", "RSA"], "least_length": 128, "most_length": 16384, "group": "arrays",
-         "permitted_usage": ["Encrypt", "Decrypt", "Wrap Key"], "required_usage": ["Encrypt"], "protections": ["TPM-rooted"],
-         "mandatory": ["CryptographicUsageMask", "Name"], "most_life_days": 400, "name_pattern": "vol-*"},
+         "permitted_usage": ["Encrypt", "Decrypt", "Wrap Key"], "required_usage": ["Encrypt"],
+         "protections": ["TPM-rooted"], "mandatory": ["CryptographicUsageMask", "Name"], "most_life_days": 400,
+         "name_pattern": "vol-*"},
         {"reason": "slow", "client": SECOND, "most_objects": 10, "requests_per_second": 10000, "destroy_after_days": 1,
          "object_type": "Symmetric Key", "algorithm": "AES"},
     ]
@@ -83,7 +86,8 @@ class Files:
         return answer.returncode, answer.stdout.decode().splitlines(), answer.stderr.decode()
 
     def apply(self, document, *more, input=None):
-        return self.state.holdfast("policy", "apply", self.write(document), "--reason", "change 4711", *more, input=input)
+        return self.state.holdfast("policy", "apply", self.write(document), "--reason", "change 4711", *more,
+                                   input=input)
 
 
 def standings(state):
@@ -93,7 +97,8 @@ def standings(state):
 
 def acts(state):
     return [(operation, detail) for operation, detail in state.psql(
-        "SELECT operation, detail FROM audit.events WHERE operation LIKE 'Admin %' AND operation <> 'Admin Make Domain Key' ORDER BY at, seq")]
+        "SELECT operation, detail FROM audit.events WHERE operation LIKE 'Admin %' "
+        "AND operation <> 'Admin Make Domain Key' ORDER BY at, seq")]
 
 
 def check_export(state, files):
@@ -101,14 +106,15 @@ def check_export(state, files):
     tap.ok(files.export() == text and text.endswith(b"}\n"), "two exports are the same bytes", text)
     document = json.loads(text)
     tap.ok(canonical(document).encode() + b"\n" == text, "which are canonical", text)
-    ids = [i for row in state.psql("SELECT id FROM policy.client UNION SELECT id FROM policy.client_group", "holdfast_policy")
-           for i in row]
+    ids = [i for row in state.psql("SELECT id FROM policy.client UNION SELECT id FROM policy.client_group",
+                                           "holdfast_policy") for i in row]
     tap.ok(ids and not any(i.encode() in text for i in ids), "no identifier of the database's own is in it")
     tap.ok(set(document["domains"]["default"]["clients"]) >= {"first", FIRST, SECOND}, "all clients are", document)
     one = json.loads(files.export("default"))
     tap.ok(list(one["domains"]) == ["default"], "one domain can be exported alone", one)
     answer = state.holdfast("policy", "export", "nowhere")
-    tap.ok(answer.returncode == 1 and b"no domain nowhere" in answer.stderr, "one that there is not cannot", answer.stderr)
+    tap.ok(answer.returncode == 1 and b"no domain nowhere" in answer.stderr, "one that there is not cannot",
+           answer.stderr)
     out = os.path.join(state.dir, "out.json")
     answer = state.holdfast("policy", "export", "--out", out)
     with open(out, "rb") as f:
@@ -124,7 +130,8 @@ def check_round_trip(state, files, before):
     tap.ok(code == 0 and len(lines) > 20 and files.export() == canonical(before).encode() + b"\n",
            "diff tells and changes nothing", lines or errors)
     for line in ['+ domain "file-tenant": approval_hours 24, enabled true',
-                 '~ domain "default": approval_hours 24 -> 36, max_clients none -> 5000, max_objects none -> 1000000000000',
+                 '~ domain "default": approval_hours 24 -> 36, max_clients none -> 5000, '
+                 'max_objects none -> 1000000000000',
                  '~ client in domain "default": "file-a": second_factor false -> true',
                  '+ member in domain "default": client "file-b" of group "arrays"',
                  '+ role in domain "default": group "arrays" of role "backup"',
@@ -139,7 +146,7 @@ def check_round_trip(state, files, before):
     tap.ok(answer.returncode == 0 and answer.stdout.decode().splitlines()[:-1] == lines,
            "apply does what diff told, and says so", answer.stdout + answer.stderr)
     text = files.export()
-    tap.ok(text == canonical(wanted_now(state, wanted, before)).encode() + b"\n", "and export gives the file back", text)
+    tap.ok(text == canonical(with_others(wanted, before)).encode() + b"\n", "and export gives the file back", text)
     code, again, errors = files.diff(wanted)
     tap.ok(code == 0 and again == [], "no difference is left", again or errors)
     new = standings(state)
@@ -148,7 +155,8 @@ def check_round_trip(state, files, before):
     with open(files.path, "rb") as f:
         digest = hashlib.sha256(f.read()).hexdigest()
     tap.ok(len(written) == len(lines) + 1, "each change has its audit row, and the whole one", written)
-    tap.ok([d.split(" reason=")[0] for _, d in written[:-1]] == lines, "with the same words, in the same order", written)
+    tap.ok([d.split(" reason=")[0] for _, d in written[:-1]] == lines,
+           "with the same words, in the same order", written)
     tap.ok(written[-1] == ("Admin Apply Policy", "sha256=%s changes=%d reason=change 4711" % (digest, len(lines))),
            "the whole has the SHA-256 of the file and the reason", written[-1])
     tap.ok(support.wait_for(lambda: state.psql("SELECT has_key FROM policy.domains WHERE name = 'file-tenant'",
@@ -156,7 +164,7 @@ def check_round_trip(state, files, before):
     return wanted
 
 
-def wanted_now(state, wanted, before):
+def with_others(wanted, before):
     """Domains that a file does not have stay."""
     domains = dict(before["domains"])
     domains.update(wanted["domains"])
@@ -184,18 +192,22 @@ def mutations(good):
         change(d + ("rules",), None, "a section that is missing", "at domains.default", '"rules" is missing'),
         change(d + ("enabled",), "yes", "a text for a flag", "domains.default.enabled", "true or false"),
         change(d + ("approval_hours",), 0, "a number too small", "domains.default.approval_hours", "from 1 to 8760"),
-        change(d + ("approval_hours",), 1.5, "a number that is not whole", "domains.default.approval_hours", "whole number"),
+        change(d + ("approval_hours",), 1.5, "a number that is not whole", "domains.default.approval_hours",
+               "whole number"),
         change(d + ("max_clients",), "5", "a text for a number", "domains.default.max_clients", "a number"),
         change(d + ("rules",), {}, "an object for a list", "domains.default.rules", "a list"),
         change(d + ("clients",), [], "a list for an object", "domains.default.clients", "an object"),
         change(d + ("clients", "nobody"), client(), "a client that is not enrolled", "domains.default.clients.nobody",
                'no client "nobody"', "holdfast client add nobody"),
-        change(d + ("clients", FIRST, "quirks"), ["odd"], "an unknown quirk", "clients.file-a.quirks", 'no quirk "odd"'),
+        change(d + ("clients", FIRST, "quirks"), ["odd"], "an unknown quirk", "clients.file-a.quirks",
+               'no quirk "odd"'),
         change(d + ("clients", FIRST, "password"), "x", "a credential", "clients.file-a", '"password" is not known'),
         change(d + ("groups", "arrays", "members"), [FIRST, "nobody"], "an unknown member",
                "groups.arrays.members[2]", 'no client "nobody"', "Enrol it first"),
-        change(d + ("groups", "arrays", "members"), [FIRST, FIRST], "a member twice", "groups.arrays.members[2]", "twice"),
-        change(d + ("groups", "arrays", "members"), [7], "a number for a name", "groups.arrays.members[1]", "text in quotes"),
+        change(d + ("groups", "arrays", "members"), [FIRST, FIRST], "a member twice",
+               "groups.arrays.members[2]", "twice"),
+        change(d + ("groups", "arrays", "members"), [7], "a number for a name", "groups.arrays.members[1]",
+               "text in quotes"),
         change(d + ("groups", " x"), {"shares": True, "members": []}, "a bad name of a group", "groups. x", "no name"),
         change(d + ("roles", "backup", "groups"), ["nil"], "an unknown group of a role", "roles.backup.groups[1]",
                'no group "nil"'),
@@ -207,18 +219,22 @@ def mutations(good):
         change(rule + ("permissions",), ["fly"], "an unknown permission", "rules[3].permissions", '"fly"'),
         change(rule + ("permissions",), ["@fly"], "an unknown class", "rules[3].permissions", '"@fly"'),
         change(rule + ("permissions",), [], "no permission", "rules[3].permissions", "1 to 64"),
-        change(rule + ("permissions",), ["create"], "an approval of what is not there yet", "rules[3].permissions", "approval"),
+        change(rule + ("permissions",), ["create"], "an approval of what is not there yet", "rules[3].permissions",
+               "approval"),
         change(rule + ("owner",), "me", "an unknown owner", "rules[3]", '"me"'),
         change(rule + ("role",), "backup", "two subjects", "rules[3]", "only one of client, group and role"),
         change(rule + ("group",), "nil", "an unknown group", "rules[3].group", 'no group "nil"'),
         change(rule + ("approvals",), 9, "too many approvals", "rules[3].approvals", "from 1 to 8"),
         change(rule + ("object",), "key-1", "no identifier", "rules[3].object", "no Unique Identifier"),
-        change(rule + ("object",), "00000000-0000-7000-8000-000000000000", "an unknown object", "rules[3]", "no object"),
+        change(rule + ("object",), "00000000-0000-7000-8000-000000000000", "an unknown object", "rules[3]",
+               "no object"),
         change(rule + ("object_type",), "Secret Kee", "an unknown object type", "rules[3].object_type", '"Secret Kee"'),
         change(rule + ("attribute_name",), "x-y", "half an attribute", "rules[3]", "value"),
         change(rule + ("valid_from",), "tomorrow", "no time", "rules[3].valid_from", "no time"),
-        change(rule + ("valid_from",), "2027-02-30T00:00:00Z", "a day that there is not", "rules[3].valid_from", "no such time"),
-        change(d + ("rules", 3, "valid_until"), "2026-01-01T00:00:00Z", "an end before the beginning", "rules[4]", "never"),
+        change(rule + ("valid_from",), "2027-02-30T00:00:00Z", "a day that there is not", "rules[3].valid_from",
+               "no such time"),
+        change(d + ("rules", 3, "valid_until"), "2026-01-01T00:00:00Z", "an end before the beginning", "rules[4]",
+               "never"),
         change(d + ("rules", 0, "approvals"), 2, "approvals of what is allowed", "rules[1].approvals", "approval"),
         change(bound + ("algorithms",), ["AES", "ROT13"], "an unknown algorithm", "bounds[2].algorithms[2]", '"ROT13"'),
         change(bound + ("permitted_usage",), ["Fly"], "an unknown use", "bounds[2].permitted_usage", '"Fly"'),
@@ -229,12 +245,14 @@ def mutations(good):
         change(d + ("bounds", 0), {"reason": "nothing"}, "a constraint of nothing", "bounds[1]", "bounds nothing"),
         change(d + ("defaults", "Symmetric Key", "attributes"), {"CryptographicLength": "long"}, "a bad default",
                "defaults.Symmetric Key.attributes", "CryptographicLength"),
-        change(d + ("defaults", "Kee"), {"reason": "x", "attributes": {}}, "defaults of an unknown type", "defaults.Kee", '"Kee"'),
+        change(d + ("defaults", "Kee"), {"reason": "x", "attributes": {}}, "defaults of an unknown type",
+               "defaults.Kee", '"Kee"'),
         change(("domains", "file-tenant", "clients"), {FIRST: client()}, "a client in two domains", "clients.file-a",
                "file-a"),
-        change(("domains", "file-tenant", "groups"), {"x": {"shares": True, "members": [FIRST]}}, "a member of another domain",
-               "file-tenant.groups.x.members[1]", 'is of domain "default"'),
-        change(("domains", "file-tenant", "rules"), [{"effect": "allow", "permissions": ["*"], "reason": "x", "client": FIRST}],
+        change(("domains", "file-tenant", "groups"), {"x": {"shares": True, "members": [FIRST]}},
+               "a member of another domain", "file-tenant.groups.x.members[1]", 'is of domain "default"'),
+        change(("domains", "file-tenant", "rules"), [{"effect": "allow", "permissions": ["*"], "reason": "x",
+                                                       "client": FIRST}],
                "a rule for another domain's client", "file-tenant.rules[1].client", 'is of domain "default"'),
     ]
 
@@ -243,9 +261,11 @@ def check_errors(state, files, good):
     before = files.export()
     for what, document, said in mutations(good):
         code, lines, errors = files.diff(document)
-        tap.ok(code == 1 and not lines and all(s in errors for s in said), "diff refuses %s and says where" % what, errors)
+        tap.ok(code == 1 and not lines and all(s in errors for s in said), "diff refuses %s and says where" % what,
+               errors)
         answer = files.apply(document, "--yes")
-        tap.ok(answer.returncode == 1 and all(s in answer.stderr.decode() for s in said), "so does apply", answer.stderr)
+        tap.ok(answer.returncode == 1 and all(s in answer.stderr.decode() for s in said), "so does apply",
+               answer.stderr)
     for what, text, said in [("no JSON", b'{\n "format": 1,\n oops}', "line 3"), ("a key twice",
                               b'{"format": 1, "format": 1, "domains": {}}', '"format" is there 2 times'),
                              ("a NUL in a text", b'{"format": 1, "domains": {"\\u0000": {}}}', "no JSON"),
@@ -298,16 +318,16 @@ def check_database(state, files, good):
             tap.ok(False, "%s cannot: %s" % (role, sql[:60]))
         except RuntimeError as error:
             tap.ok(said in str(error), "%s cannot: %s" % (role, sql[:60]), str(error)[:500])
-    rows = state.psql("SELECT change FROM policy.apply('%s', 'by psql', encode(sha256(convert_to(policy.export(), 'UTF8')),"
-                      " 'hex'))" % later, "holdfast_policy")
+    rows = state.psql("SELECT change FROM policy.apply('%s', 'by psql', encode(sha256(convert_to(policy.export(), "
+                      "'UTF8')), 'hex'))" % later, "holdfast_policy")
     tap.ok(rows == [['~ domain "default": approval_hours 36 -> 37']], "psql applies what it has looked at", rows)
 
 
 def check_two_administrators(state, files, good):
     """Both apply at once, several times: the policy is always one of theirs, whole."""
     one, other = copy.deepcopy(good), copy.deepcopy(good)
-    one["domains"]["default"].update(approval_hours=41, groups={}, roles={}, rules=[{"effect": "allow", "permissions": ["*"],
-                                     "owner": "self", "reason": "one"}], bounds=[])
+    one["domains"]["default"].update(approval_hours=41, groups={}, roles={}, bounds=[], rules=[
+        {"effect": "allow", "permissions": ["*"], "owner": "self", "reason": "one"}])
     other["domains"]["default"].update(approval_hours=42)
     texts = [canonical(one).replace("'", "''"), canonical(other).replace("'", "''")]
     failures = []
@@ -326,7 +346,8 @@ def check_two_administrators(state, files, good):
         t.join()
     tap.ok(not failures, "two administrators wait for one another", failures[:2])
     now = json.loads(files.export())["domains"]["default"]
-    tap.ok(now in (one["domains"]["default"], other["domains"]["default"]), "and the policy is what one of them wanted", now)
+    tap.ok(now in (one["domains"]["default"], other["domains"]["default"]), "and the policy is what one of them wanted",
+           now)
 
 
 def check_moves(state, files):
