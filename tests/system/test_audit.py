@@ -7,7 +7,7 @@ def run(state):
     link = client.Connection(state.env)
     made = link.call(client.create("audit-1")).uid
     link.call(client.get(made))
-    refused = link.call(client.get("00000000-0000-7000-8000-00000000abcd"))
+    refused = link.call(client.get("00000000-0000-7000-8000-00000000a0d1"))
     link.call(client.locate("audit-1"))
     link.call(client.get_attributes(made))
     batch = link.call(client.create("audit-2"), ("Get", []), order=True)
@@ -18,7 +18,7 @@ def run(state):
                     ["Get Attributes", "Success"]],
            "each operation on a key has its row, in order", rows)
     rows = state.psql("SELECT count(*) FROM audit.failures WHERE operation = 'Get' "
-                      "AND object = '00000000-0000-7000-8000-00000000abcd'")
+                      "AND object = '00000000-0000-7000-8000-00000000a0d1'")
     tap.ok(rows == [["1"]], "a refusal has its row", rows)
     rows = state.psql("SELECT count(*) FROM audit.events WHERE operation = 'Locate' AND client = 'first'")
     tap.ok(int(rows[0][0]) >= 1, "Locate has its row", rows)

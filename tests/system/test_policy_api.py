@@ -299,7 +299,7 @@ def command_rules(state, key):
         code, answer = state.json("policy", "remove", str(rule), "--reason", "the test is over")
         tap.ok(code == 0 and answer == {"rule": rule}, "policy remove", answer)
     rows = state.psql("SELECT operation, client, detail FROM audit.events WHERE operation ~ 'Rule$' AND detail ~ "
-                      "'reason=(test of|the test is over)' ORDER BY at")
+                      "'rule=(%s) .*reason=(test of|the test is over)' ORDER BY at" % "|".join(map(str, made)))
     tap.ok([r[0] for r in rows] == ["Admin Add Rule"] * 3 + ["Admin Remove Rule"] * 3
            and all(r[1].startswith("holdfast_policy (root") for r in rows), "each is audited", rows)
 

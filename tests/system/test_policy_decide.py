@@ -38,7 +38,8 @@ class Tenants:
                                                  self.quiet, self.ids["a"], self.quiet, self.ids["c"]))
         self.sql("INSERT INTO policy.role_member (role, client) VALUES ('%s', '%s')" % (self.role, self.ids["c"]))
         self.sql("INSERT INTO policy.role_member (role, client_group) VALUES ('%s', '%s')" % (self.role, self.group))
-        self.first = self.sql("SELECT id FROM policy.rule WHERE domain = 1 ORDER BY id LIMIT 3")
+        self.first = self.sql("SELECT id FROM policy.rule WHERE domain = 1 AND reason ~ 'rule of every domain' "
+                              "ORDER BY policy = 'public', owner = 'group'")
         self.rules()
         self.links = {n: client.Connection(state.env, **f) for n, f in self.files.items()}
 
