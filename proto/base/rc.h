@@ -63,6 +63,7 @@
     /* what the client may do */                                                                  \
     X(RC_NOT_FOUND,           "no such object",                                         0x37)     \
     X(RC_DENIED,              "permission denied",                                      0x0C)     \
+    X(RC_CONSTRAINT,          "a constraint of the server's policy does not allow this", 0x4B)    \
     X(RC_NOT_EXTRACTABLE,     "the key is not extractable",                             0x17)     \
     X(RC_SENSITIVE,           "the key is sensitive and may leave only wrapped",        0x16)     \
     X(RC_WRONG_STATE,         "the object's state does not allow this",                 0x43)     \

@@ -161,6 +161,7 @@ int main(void)
     srunner_add_suite(sr, query_suite());
     srunner_add_suite(sr, check_suite());
     srunner_add_suite(sr, template_suite());
+    srunner_add_suite(sr, bounds_suite());
     srunner_set_tap(sr, "-");
     srunner_run_all(sr, CK_SILENT);
     int failed = srunner_ntests_failed(sr);

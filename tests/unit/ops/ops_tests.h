@@ -60,5 +60,6 @@ Suite *locate_suite(void);
 Suite *query_suite(void);
 Suite *check_suite(void);
 Suite *template_suite(void);
+Suite *bounds_suite(void);
 
 #endif
