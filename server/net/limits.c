@@ -30,7 +30,10 @@ struct section {
     struct slot slots[LIMITS_KINDS][BUCKETS][WAYS];
 };
 
-/* Written by all. `free_at`: when the address has its whole burst again, microseconds. */
+enum rate_kind { RATE_HANDSHAKES, RATE_REQUESTS, RATE_KINDS };
+
+/* Written by all. `free_at`: when the address has its whole burst again, or the client's next request may run,
+ * microseconds. */
 struct rate {
     _Atomic uint64_t key;
     _Atomic int64_t free_at;
@@ -43,7 +46,7 @@ struct shared {
     uint8_t seed[16]; /* of the keyed hash */
     _Atomic uint32_t used[LIMITS_WORKERS];
     _Atomic uint32_t connections[LIMITS_WORKERS];
-    _Alignas(4096) struct rate rates[RATE_BUCKETS][WAYS];
+    _Alignas(4096) struct rate rates[RATE_KINDS][RATE_BUCKETS][WAYS];
     _Alignas(4096) struct section sections[LIMITS_WORKERS];
 };
 
@@ -258,10 +261,10 @@ void limits_drop(struct limits *limits, enum limits_kind kind, struct bytes key)
         atomic_fetch_sub(&own->count, 1);
 }
 
-/* The word of this address: its own, else one that rests, else the one nearest to rest. */
-static struct rate *rate_take(struct limits *limits, uint64_t hash)
+/* The word of this address or client: its own, else one that rests, else the one nearest to rest. */
+static struct rate *rate_take(struct limits *limits, enum rate_kind kind, uint64_t hash)
 {
-    struct rate *bucket = limits->shared->rates[hash % RATE_BUCKETS], *best = NULL;
+    struct rate *bucket = limits->shared->rates[kind][hash % RATE_BUCKETS], *best = NULL;
     int64_t best_at = INT64_MAX;
     for (size_t i = 0; i < WAYS; i++) {
         if (atomic_load(&bucket[i].key) == hash)
@@ -284,7 +287,7 @@ rc_t limits_handshake(struct limits *limits, struct bytes address, int64_t now_u
         return RC_OK;
     int64_t step = 1000000 / limits->set.handshakes_per_s;
     int64_t burst = step * (limits->set.handshake_burst ? limits->set.handshake_burst : 1);
-    struct rate *rate = rate_take(limits, key_hash(limits, address));
+    struct rate *rate = rate_take(limits, RATE_HANDSHAKES, key_hash(limits, address));
     if (!rate)
         return RC_OK;
     int64_t was = atomic_load(&rate->free_at), next;
@@ -294,4 +297,21 @@ rc_t limits_handshake(struct limits *limits, struct bytes address, int64_t now_u
             return RC_BUSY;
     } while (!atomic_compare_exchange_weak(&rate->free_at, &was, next));
     return RC_OK;
+}
+
+/* The same without a burst: what comes early has the next place that is free. */
+int64_t limits_request(struct limits *limits, struct bytes client, int64_t per_second, int64_t now_us)
+{
+    int64_t step = per_second < 1000000 ? 1000000 / per_second : 1;
+    int64_t longest = (int64_t)limits->set.request_wait_ms * 1000;
+    struct rate *rate = rate_take(limits, RATE_REQUESTS, key_hash(limits, client));
+    if (!rate)
+        return 0;
+    int64_t was = atomic_load(&rate->free_at), begins;
+    do {
+        begins = was > now_us ? was : now_us;
+        if (begins - now_us > longest)
+            return -1;
+    } while (!atomic_compare_exchange_weak(&rate->free_at, &was, begins + step));
+    return begins - now_us;
 }

@@ -1,7 +1,7 @@
 /*
  * Counts that hold for the whole node, shared by all workers: connections in all, by client
- * identity and by address, and the rate of handshakes by address. They live in one memory file that
- * the supervisor makes and passes to each worker.
+ * identity and by address, the rate of handshakes by address and that of requests by client. They
+ * live in one memory file that the supervisor makes and passes to each worker.
  *
  * Each worker writes its own section only and reads the others', so nothing is locked and a worker
  * killed at any instant leaves no torn state: the supervisor clears its section. Only the rate
@@ -26,9 +26,10 @@ struct limits_settings {
     unsigned address_connections;  /* default 1024 */
     unsigned handshakes_per_s;     /* by address, default 50 */
     unsigned handshake_burst;      /* default 200 */
+    unsigned request_wait_ms;      /* longest that a request is held back, default 10000 */
 };
 
-#define LIMITS_DEFAULT ((struct limits_settings){4096, 20000, 256, 1024, 50, 200})
+#define LIMITS_DEFAULT ((struct limits_settings){4096, 20000, 256, 1024, 50, 200, 10000})
 
 /* Supervisor: a new table in a memory file (close-on-exec, sealed size). The caller owns *fd_out.
  */
@@ -55,6 +56,12 @@ void limits_drop(struct limits *limits, enum limits_kind kind, struct bytes key)
 /* One handshake of this address at time now_us (clock_monotonic_us). RC_BUSY when it comes too
  * fast. */
 rc_t limits_handshake(struct limits *limits, struct bytes address, int64_t now_us);
+
+/*
+ * One request, at time now_us, of a client that may send per_second (more than 0) of them, evenly: when it may run, in
+ * microseconds from now on. -1: only later than request_wait_ms from now on; it has no place then.
+ */
+int64_t limits_request(struct limits *limits, struct bytes client, int64_t per_second, int64_t now_us);
 
 /* Connections counted over all workers, for status. */
 uint64_t limits_node_connections(const struct limits *limits);

@@ -52,6 +52,7 @@ struct limits_settings worker_limits(const struct config *c)
         .address_connections = c->limits_address_connections,
         .handshakes_per_s = c->limits_address_handshakes,
         .handshake_burst = c->limits_address_burst,
+        .request_wait_ms = c->limits_rate_wait_ms,
     };
 }
 

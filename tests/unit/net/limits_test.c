@@ -75,6 +75,29 @@ START_TEST(what_a_dead_worker_counted_is_forgotten)
 }
 END_TEST
 
+START_TEST(requests_are_spread_over_all_workers)
+{
+    struct bytes client = bytes_str("web"), other = bytes_str("db");
+    struct limits_settings set = {.request_wait_ms = 1000, .handshakes_per_s = 10, .handshake_burst = 1};
+    int64_t now = 5000000;
+    limits_set(a, &set);
+    limits_set(b, &set);
+    for (int64_t i = 0; i <= 10; i++) /* ten a second: the eleventh waits for the whole of it */
+        ck_assert_int_eq(limits_request(i & 1 ? a : b, client, 10, now), i * 100000);
+    ck_assert_int_eq(limits_request(a, client, 10, now), -1);
+    ck_assert_int_eq(limits_request(b, client, 10, now), -1); /* who has no place takes none */
+    ck_assert_int_eq(limits_request(b, other, 10, now), 0);
+    ck_assert_int_eq(limits_request(b, client, 10, now + 100000), 1000000);
+    ck_assert_int_eq(limits_request(b, client, 10, now + 9000000), 0);
+    ck_assert_int_eq(limits_request(b, client, 5000000, now + 10000000), 0); /* as fast as can be told */
+    ck_assert_int_eq(limits_handshake(a, client, now), RC_OK); /* another table */
+    set.request_wait_ms = 0;
+    limits_set(a, &set);
+    ck_assert_int_eq(limits_request(a, client, 1, now + 20000000), 0);
+    ck_assert_int_eq(limits_request(a, client, 1, now + 20000000), -1);
+}
+END_TEST
+
 START_TEST(handshakes_are_paced_over_all_workers)
 {
     struct bytes address = bytes_str("1234"), other = bytes_str("5678");
@@ -127,6 +150,7 @@ struct TCase *limits_tests(void)
     tcase_add_test(t, keys_are_counted_over_all_workers);
     tcase_add_test(t, connections_are_counted_by_worker_and_node);
     tcase_add_test(t, what_a_dead_worker_counted_is_forgotten);
+    tcase_add_test(t, requests_are_spread_over_all_workers);
     tcase_add_test(t, handshakes_are_paced_over_all_workers);
     tcase_add_test(t, a_hundred_thousand_keys_come_and_go);
     tcase_add_test(t, only_such_a_table_is_mapped);
