@@ -95,6 +95,7 @@ enum db_load_kind {
     DB_LOAD_LOCATE,
     DB_LOAD_HIERARCHY,
     DB_LOAD_REQUEST,
+    DB_LOAD_QUOTA,
 };
 
 /* What of an object is wanted beside its control record and MAC. */
@@ -277,6 +278,14 @@ struct db_request {
     bool approved;  /* by as many as are needed: DB_CLAIM_USE may use it up */
 };
 
+/* How many objects a client and its domain have, destroyed ones not counted. */
+struct db_quota {
+    struct uid owner;
+    int64_t own_most, domain_most; /* how far to count; 0: not at all */
+    /* out */
+    int64_t own, domain;
+};
+
 struct db_load;
 /* RC_OK, RC_UNAVAILABLE (no database), RC_NO_MEMORY (arena's cap), RC_BAD_UTF8, RC_INTERNAL. */
 typedef void db_load_done_fn(struct db_load *load, rc_t rc);
@@ -300,6 +309,7 @@ struct db_load {
             struct db_keyless *keyless;  /* out, as of the same moment or later; NULL: not wanted */
         };
         struct db_request request;
+        struct db_quota quota;
     };
     /* db's own */
     struct {

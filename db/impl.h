@@ -52,6 +52,8 @@ rc_t locate_send(struct db *db, struct db_load *load, conn_result_fn *on_result)
 rc_t locate_read(struct db_load *load, const PGresult *r);
 /* Sends one look at a request for approval; its result goes to load->own.rc and load->request. */
 rc_t request_send(struct db *db, struct db_load *load);
+/* Sends one count of objects; its result goes to load->own.rc and load->quota. */
+rc_t quota_send(struct db *db, struct db_load *load);
 /* factor.c: the same for a second factor. */
 rc_t factor_send(struct db *db, struct db_load *load, conn_result_fn *on_result);
 rc_t factor_read(struct db_load *load, const PGresult *r);

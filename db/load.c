@@ -427,6 +427,8 @@ static void single_send(struct db *db, struct db_load *load)
         rc = hierarchy_send(db->load, load);
     else if (load->kind == DB_LOAD_REQUEST)
         rc = request_send(db, load);
+    else if (load->kind == DB_LOAD_QUOTA)
+        rc = quota_send(db, load);
     if (rc == RC_OK && conn_sync(db->load, on_single, load))
         return;
     if (rc == RC_OK || rc == RC_UNAVAILABLE) {

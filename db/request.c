@@ -28,6 +28,28 @@ rc_t request_send(struct db *db, struct db_load *load)
     return conn_query(db->load, STMT_REQUEST, p, on_request, load) ? RC_OK : RC_UNAVAILABLE;
 }
 
+static void on_quota(void *arg, const PGresult *r)
+{
+    struct db_load *load = arg;
+    struct db_quota *q = &load->quota;
+    bool ok = !load_failed(r, "quota") && PQntuples(r) == 1 && pg_get_i8(r, 0, 0, &q->own) &&
+              pg_get_i8(r, 0, 1, &q->domain);
+    load->own.rc = ok ? RC_OK : RC_UNAVAILABLE;
+}
+
+rc_t quota_send(struct db *db, struct db_load *load)
+{
+    const struct db_quota *q = &load->quota;
+    struct pg_params *p = &db->loader.params;
+    pg_params_clear(p);
+    TRY(pg_param_uid(p, &q->owner));
+    TRY(pg_param(p));
+    TRY(buf_add_be64(&p->data, (uint64_t)q->own_most));
+    TRY(pg_param(p));
+    TRY(buf_add_be64(&p->data, (uint64_t)q->domain_most));
+    return conn_query(db->load, STMT_QUOTA, p, on_quota, load) ? RC_OK : RC_UNAVAILABLE;
+}
+
 /* ---- claims of a group ---- */
 
 struct claim_column {
@@ -68,16 +90,17 @@ static rc_t put_object(struct buf *out, const struct db_unit *u, const struct db
 static rc_t put_rule(struct buf *out, const struct db_unit *u, const struct db_claim *c)
 {
     (void)u;
-    return pg_element_i8(out, c->rule);
+    return pg_element_i8(out, c->kind <= DB_CLAIM_USE ? c->rule : c->most);
 }
 
 static rc_t put_needed(struct buf *out, const struct db_unit *u, const struct db_claim *c)
 {
     (void)u;
-    return pg_element_i4(out, c->needed);
+    return pg_element_i4(out, c->kind <= DB_CLAIM_USE ? c->needed : c->delta);
 }
 
-/* As kmip.commit_claims() takes them: one array for each, a place in all of them for each claim. */
+/* As kmip.commit_claims() takes them: one array for each, a place in all of them for each claim. The last two say of
+ * objects how many there may be, and how many more there are. */
 static const struct claim_column columns[] = {
     {OID_INT4, put_kind},       {OID_INT8, put_number}, {OID_UUID, put_asker},
     {OID_TEXT, put_permission}, {OID_UUID, put_object}, {OID_INT8, put_rule},

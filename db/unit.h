@@ -35,15 +35,22 @@ struct db_read {
     uint64_t version;
 };
 
-/* What a unit has to do with requests that administrators approve (db/migrations/0015_approvals.sql). */
+/* What a unit has to do with requests that administrators approve (db/migrations/0015_approvals.sql), and with the number
+ * of objects that there may be (0021_quota.sql). */
 enum db_claim_kind {
     DB_CLAIM_ASK = 1, /* opens the request, or finds it open */
     DB_CLAIM_USE,     /* uses its approval up: of all who try, one unit does */
+    DB_CLAIM_OWN,     /* makes or destroys objects of its client: not more than there may be */
+    DB_CLAIM_DOMAIN,  /* the same of its client's domain */
 };
 
-/* Of the unit's client, for one operation on one object. */
+/* Of the unit's client. */
 struct db_claim {
     enum db_claim_kind kind;
+    /* OWN, DOMAIN, in the order in which it happens */
+    int64_t most;  /* objects that there may be afterwards, if delta is more than 0 */
+    int32_t delta; /* how many more there are then */
+    /* ASK, USE: for one operation on one object */
     int64_t number;         /* of the request, as DB_LOAD_REQUEST told it */
     const char *permission; /* name of policy.permission; static storage */
     struct uid object;      /* nil: an operation that is about none yet */
@@ -67,7 +74,8 @@ enum db_lost {
     DB_LOST_NAME,     /* changes[lost_index]: a name of it is in use; rc is RC_NAME_TAKEN */
     DB_LOST_READ,     /* reads[lost_index]: the version moved */
     DB_LOST_STANDING, /* the client was changed, disabled or revoked: resolve its identity again */
-    DB_LOST_CLAIM,    /* claims[lost_index]: the approval is used, withdrawn or expired, or another request is open */
+    DB_LOST_CLAIM,    /* claims[lost_index]: the approval is used, withdrawn or expired, or another request is open; or there is no room for the
+                         objects */
 };
 
 /*
