@@ -15,17 +15,17 @@ enum { APPROVAL_TEXT = 112 };
 static const struct db_claim *claimed(const struct engine_request *rq)
 {
     for (size_t i = 0; i < rq->claim_count; i++)
-        if (rq->claims[i].permission == rq->claim.permission &&
+        if (rq->claims[i].kind <= DB_CLAIM_USE && rq->claims[i].permission == rq->claim.permission &&
             uid_equal(&rq->claims[i].object, &rq->claim.object))
             return &rq->claims[i];
     return NULL;
 }
 
-/* Room for one claim of each item, so that what was done can always be claimed. */
-static bool has_room(struct engine_request *rq)
+/* Room for the claims of all items, so that what was done can always be claimed. */
+bool claims_room(struct engine_request *rq)
 {
     if (!rq->claims)
-        rq->claims = ARENA_ARRAY(&rq->memory, rq->message->count, struct db_claim);
+        rq->claims = ARENA_ARRAY(&rq->memory, rq->message->count * CLAIMS_EACH, struct db_claim);
     return rq->claims;
 }
 
@@ -99,7 +99,7 @@ static void after_request(struct engine_request *rq)
 void approval_look(struct engine_request *rq, const struct object *object)
 {
     const struct decision *d = &rq->decision;
-    if (!has_room(rq)) {
+    if (!claims_room(rq)) {
         request_item_failed(rq, RC_NO_MEMORY);
         return;
     }

@@ -95,6 +95,12 @@ struct engine_limits {
 #define ENGINE_LIMITS_DEFAULT                                                                                          \
     ((struct engine_limits){1u << 20, 8u << 20, 32u << 20, 32, 1024, 1024, 1024, 65536, 4096, 10000, 1000, 16})
 
+/*
+ * One more request of a client that may send so many a second on this node: how many microseconds from now on it may
+ * run; -1: it would have to wait too long, and has no place.
+ */
+typedef int64_t engine_pace_fn(void *arg, const struct uid *client, int64_t per_second);
+
 struct engine_config {
     struct event_base *base;
     struct db *db;              /* borrowed; outlives the engine */
@@ -102,6 +108,8 @@ struct engine_config {
     struct engine_limits limits;
     const char *server_version; /* for Query: "0.1.0"; copied */
     const char *node;           /* for Query: name of this node; copied; NULL for none */
+    engine_pace_fn *pace;       /* NULL: nobody is held back */
+    void *pace_arg;
 };
 
 /* Counters since start, for status and metrics. */

@@ -177,7 +177,7 @@ static void again_on_identity(struct db_load *load, rc_t rc)
         rq->silent = true;
         request_run(rq);
     } else if (rc == RC_OK) {
-        request_run(rq);
+        pace_run(rq); /* by the rate of the new policy, if it has none yet */
     } else {
         request_constant(rq);
     }

@@ -50,7 +50,7 @@ static rc_t copy_text(char **to, const char *from)
 static struct db_crowd crowd(void *arg)
 {
     const struct engine *e = arg;
-    return (struct db_crowd){e->stats.pending, e->sequence};
+    return (struct db_crowd){e->stats.pending - e->held, e->sequence};
 }
 
 rc_t engine_open(const struct engine_config *config, struct engine **out)
@@ -63,6 +63,8 @@ rc_t engine_open(const struct engine_config *config, struct engine **out)
     e->db = config->db;
     e->vault = config->vault;
     e->limits = config->limits;
+    e->pace = config->pace;
+    e->pace_arg = config->pace_arg;
     rc_t rc = copy_text(&e->version, config->server_version);
     if (rc == RC_OK)
         rc = copy_text(&e->node, config->node);
@@ -180,6 +182,7 @@ void request_end(struct engine_request *rq, struct buf *answer, bool close)
         rq->next->prev = rq->prev;
     e->stats.pending--;
     rq->session->pending--;
+    pace_end(rq);
     if (!answer || answer->len == 0)
         e->stats.lost_answers++;
     if (trace_on(e->trace) && !e->closing)
@@ -292,7 +295,7 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
     e->requests = rq;
     e->stats.requests++;
     /* One request of each session has a place in any case, whoever fills the queue. */
-    bool busy = e->stats.pending++ >= e->limits.queue && s->pending > 0;
+    bool busy = e->stats.pending++ - e->held >= e->limits.queue && s->pending > 0;
     s->pending++;
     if (take_in(rq) != RC_OK) {
         request_abort(rq);
@@ -307,7 +310,7 @@ struct engine_request *engine_submit(struct engine *e, struct session *s, struct
         rq->refusal = RC_AUTH_FAILED;
     if (trace_on(e->trace))
         trace_request(rq);
-    request_run(rq);
+    pace_run(rq);
     return rq;
 }
 

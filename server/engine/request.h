@@ -23,6 +23,9 @@ struct engine {
     struct op_server server;
     struct trace *trace;              /* borrowed; NULL: none */
     char *version, *node, *tpm_label; /* owned; server views them */
+    engine_pace_fn *pace;             /* NULL: nobody is held back */
+    void *pace_arg;
+    unsigned held;                    /* requests that wait for their time */
     struct event *turn_over;          /* low priority: sends what this turn has queued */
     struct engine_request *requests;  /* all that are on their way */
     struct engine_request *stillborn; /* to be closed from the loop */
@@ -50,6 +53,9 @@ enum {
     TEMPLATE_LISTS = 3,  /* Template-Attributes in one payload: common, private, public */
     TEMPLATE_NAMES = 16, /* Templates that one item may name; each is a look-up */
 };
+
+/* The most claims of one item: an approval, a place among its client's objects, and one among its domain's. */
+enum { CLAIMS_EACH = 3 };
 
 /* The Templates that the item names, in the order of its lists. */
 struct templates {
@@ -127,9 +133,13 @@ struct engine_request {
     uint64_t loaded_version; /* of item.object, 0 if from the overlay */
     struct decision decision; /* on the item's object, or on the last one that was looked at */
     const char *said; /* what a refusal of the item says; NULL: the text of its result */
+    int64_t made_own, made_domain; /* by this run: objects of its client, and of its domain */
+    struct event *held;            /* until it may run; NULL: never was held back */
+    bool waits;                    /* it is held back now */
+    bool paced;                    /* has its place in the client's rate */
     struct db_claim claim; /* of the item, without a kind: none; see approval.c */
     const struct object *approved_object;
-    size_t claim_count; /* of the run, with room for one of each item */
+    size_t claim_count; /* of the run, with room for CLAIMS_EACH of each item */
     struct db_claim *claims;
     struct search search;
     struct uid load_uid;
@@ -173,6 +183,9 @@ void request_go_on(struct engine_request *rq);
 /* Ends the item with this failure and goes on with the request. */
 void request_item_failed(struct engine_request *rq, rc_t rc);
 
+/* A copy of the item's payload, whose lists may be changed; what they hold stays shared. NULL: no memory. */
+void *request_copy(struct engine_request *rq);
+
 /* templates.c: which Templates the opened item names. RC_TOO_MANY. */
 rc_t templates_find(struct engine_request *rq);
 /* Loads them all and puts their attributes into the item's request, which then is prepared. */
@@ -187,6 +200,29 @@ struct decision access_decide(const struct engine_request *rq, enum permission p
 bool access_worth(void *arg, const struct object *object);
 /* RC_OK, `refused`, or RC_DENIED where an approval is needed; what the auditor shall know goes to the item's detail. */
 rc_t access_judge(struct engine_request *rq, const struct decision *d, rc_t refused);
+
+/* defaults.c: puts the attributes that policy has for new objects into the item's request, where it gives none. */
+rc_t defaults_apply(struct engine_request *rq);
+
+/* bounds.c: constraints. RC_CONSTRAINT: one does not hold; which one goes to the item's detail. */
+/* What can be told of the objects that the item will make. */
+rc_t bounds_judge_drafts(struct engine_request *rq);
+/* All changes of the item. */
+rc_t bounds_judge(struct engine_request *rq);
+
+/* quota.c: how many objects a client and a domain may have. */
+bool quota_is_set(const struct engine_request *rq);
+/* Looks whether there is room for what the item will make; then request_loaded(). */
+void quota_look(struct engine_request *rq);
+/* The item is done: what it made takes its places in the unit of work, which is lost if there are too few. */
+void quota_keep(struct engine_request *rq);
+/* Room for the claims of all items of the run. */
+bool claims_room(struct engine_request *rq);
+
+/* pace.c: how fast a client may ask. Runs the request, now or when its time has come. */
+void pace_run(struct engine_request *rq);
+/* The request ends: it waits no longer. */
+void pace_end(struct engine_request *rq);
 
 /* approval.c: what needs the approval of administrators. */
 /* The decision wants an approval of the item's object: looks whether it is there, then request_object(), or a refusal. */

@@ -87,8 +87,9 @@ static bool brings_names(const struct op_change *c)
     return c->kind == DB_INSERT || c->names;
 }
 
-/* What is made is decided on as it is to be: nothing that the client may not have is committed or told. */
-static rc_t judge_new(struct engine_request *rq)
+/* What is made is decided on as it is to be: nothing that the client may not have is committed or told. And every
+ * change keeps the constraints. */
+static rc_t judge_changes(struct engine_request *rq)
 {
     const struct op_item *it = &rq->item;
     for (size_t i = 0; i < it->change_count; i++) {
@@ -97,17 +98,19 @@ static rc_t judge_new(struct engine_request *rq)
         struct decision d = access_decide(rq, rq->op->permission, it->changes[i].object);
         TRY(access_judge(rq, &d, RC_DENIED));
     }
-    return RC_OK;
+    return bounds_judge(rq);
 }
 
 static rc_t finish_item(struct engine_request *rq)
 {
     struct op_item *it = &rq->item;
-    TRY(judge_new(rq));
+    TRY(judge_changes(rq));
     for (size_t i = 0; i < it->change_count; i++)
         if (brings_names(&it->changes[i]) &&
             (rq->name_taken[rq->at] || overlay_has_name(&rq->overlay, it->changes[i].object)))
             return it->changes[i].names ? RC_NAME_USED : RC_NAME_TAKEN;
+    if (quota_is_set(rq) && !claims_room(rq))
+        return RC_NO_MEMORY;
     TRY(answer_success(rq, rq->at, it->response));
     for (size_t i = 0; i < it->change_count; i++)
         TRY(overlay_apply(&rq->overlay, &rq->memory, rq->at, &it->changes[i], rq->loaded_version));
@@ -124,6 +127,7 @@ static void item_done(struct engine_request *rq)
         return;
     }
     approval_keep(rq);
+    quota_keep(rq);
     note_result(rq, RC_OK);
     rq->at++;
     go_on(rq);
@@ -312,19 +316,34 @@ static void want_object(struct engine_request *rq)
     request_object(rq, o);
 }
 
+void *request_copy(struct engine_request *rq)
+{
+    const struct kmip_struct *s = kmip_struct(kmip_request_payload(rq->item.operation));
+    void *copy = arena_alloc(&rq->memory, s->size);
+    if (copy)
+        memcpy(copy, rq->item.request, s->size);
+    return copy;
+}
+
 void request_prepare_item(struct engine_request *rq)
 {
     struct op_item *it = &rq->item;
     struct decision d = policy_foresee(&rq->who, rq->op->permission, rq->now_us);
-    rc_t rc = rq->op->prepare ? rq->op->prepare(it) : RC_OK;
+    rc_t rc = defaults_apply(rq);
+    if (rc == RC_OK && rq->op->prepare)
+        rc = rq->op->prepare(it);
     if (rc == RC_OK)
         rc = access_judge(rq, &d, RC_DENIED);
+    if (rc == RC_OK)
+        rc = bounds_judge_drafts(rq);
     if (rc != RC_OK)
         request_item_failed(rq, rc);
     else if (it->want == WANT_OBJECT)
         want_object(rq);
     else if (it->want == WANT_LOCATE)
         locate_item(rq);
+    else if (it->draft_count && quota_is_set(rq))
+        quota_look(rq);
     else
         request_loaded(rq, RC_OK);
 }
@@ -377,6 +396,7 @@ static rc_t begin_run(struct engine_request *rq)
     rq->overlay = (struct overlay){0};
     rq->claims = NULL;
     rq->claim_count = 0;
+    rq->made_own = rq->made_domain = 0;
     rq->at = 0;
     rq->result_count = 0;
     rq->results = ARENA_ARRAY(&rq->memory, count + 1, struct item_result);

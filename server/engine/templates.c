@@ -65,12 +65,10 @@ static rc_t note_used(struct engine_request *rq)
 static rc_t apply_all(struct engine_request *rq)
 {
     struct op_item *it = &rq->item;
-    const struct kmip_struct *s = kmip_struct(kmip_request_payload(it->operation));
     struct kmip_attributes *lists[TEMPLATE_LISTS];
-    void *copy = arena_alloc(&rq->memory, s->size);
+    void *copy = request_copy(rq);
     if (!copy)
         return RC_NO_MEMORY;
-    memcpy(copy, it->request, s->size);
     size_t count = kmip_payload_templates(it->operation, it->version, copy, lists, TEMPLATE_LISTS), first = 0;
     for (size_t i = 0; i < count; i++) {
         size_t names = lists[i]->template_count;

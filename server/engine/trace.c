@@ -105,7 +105,7 @@ static rc_t add_facts(const struct told *t, bool json, struct buf *out)
 static struct bytes own_reason(const struct item_result *r)
 {
     bool ours =
-        (r->rc == RC_NOT_FOUND || r->rc == RC_DENIED) && r->operation != KMIP_OP_LOG && r->operation != KMIP_OP_INTEROP;
+        (r->rc == RC_NOT_FOUND || r->rc == RC_DENIED || r->rc == RC_CONSTRAINT) && r->operation != KMIP_OP_LOG && r->operation != KMIP_OP_INTEROP;
     return ours ? r->detail : BYTES_NONE;
 }
 

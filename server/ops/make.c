@@ -23,6 +23,7 @@ rc_t making_begin(struct op_item *it, uint32_t type, struct making **out)
     c->initial_date = it->now;
     m->object.last_change_date = it->now;
     it->own = m;
+    it->drafts[it->draft_count++] = &m->object;
     it->subject = c->uid;
     *out = m;
     return RC_OK;

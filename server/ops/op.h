@@ -76,6 +76,8 @@ struct op_item {
     unsigned db_want;       /* WANT_OBJECT: enum db_want */
     struct filter filter;   /* WANT_LOCATE */
     struct db_locate query; /* WANT_LOCATE: filters, offset, maximum */
+    size_t draft_count;     /* objects that it makes, as far as the request tells of them */
+    const struct object *drafts[OP_CHANGES_MAX];
 
     /* set by the engine before perform(): what was wanted and may be touched */
     const struct object *object; /* WANT_OBJECT: never NULL here */

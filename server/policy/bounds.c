@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "server/policy/bounds.h"
+
+#include "proto/kmip/attribute.h"
 #include "server/policy/match.h"
 
 enum { DAY_S = 86400 };
@@ -22,9 +24,10 @@ static bool has_number(const struct policy_numbers *list, int64_t number)
     return false;
 }
 
+/* A Template is no key: what does not name its type means keys and their like. */
 static bool concerns(const struct policy_bound *b, const struct control *c)
 {
-    return (!is_set(b->object_type) || b->object_type == c->object_type) &&
+    return (is_set(b->object_type) ? b->object_type == c->object_type : c->object_type != KMIP_OBJECT_TEMPLATE) &&
            (!is_set(b->algorithm) || b->algorithm == c->algorithm);
 }
 
@@ -65,10 +68,20 @@ static const char *life_breach(const struct policy_bound *b, const struct contro
     return NULL;
 }
 
-static const char *names_breach(const struct policy_bound *b, const struct object *o)
+static bool has_name(const struct object *o, struct bytes name)
 {
+    for (size_t i = 0; o && i < o->name_count; i++)
+        if (bytes_equal(o->names[i].value, name))
+            return true;
+    return false;
+}
+
+/* Names that the object had before stay. */
+static const char *names_breach(const struct policy_bound *b, const struct bounds_change *change)
+{
+    const struct object *o = change->after;
     for (size_t i = 0; b->name_pattern.data && i < o->name_count; i++)
-        if (!match_pattern(b->name_pattern, o->names[i].value))
+        if (!match_pattern(b->name_pattern, o->names[i].value) && !has_name(change->before, o->names[i].value))
             return "a name";
     return NULL;
 }
@@ -149,22 +162,30 @@ static bool is_given(const struct object *o, const json_t *attributes, struct by
     return known ? given : json_object_getn(attributes, (const char *)name.data, name.len) != NULL;
 }
 
-static rc_t mandatory_breach(const struct policy_bound *b, const struct object *o,
-                             const char **what)
+static rc_t attributes_of(const struct object *o, json_t **out)
 {
-    *what = NULL;
+    *out = !o || o->attributes.len == 0 ? json_object()
+                                        : json_loadb((const char *)o->attributes.data, o->attributes.len, 0, NULL);
+    return *out ? RC_OK : RC_INTEGRITY;
+}
+
+/* Of a change: only what it takes away. An object that never had it can still be worked with. */
+static rc_t mandatory_breach(const struct policy_bound *b, const struct bounds_change *change, const char **what)
+{
+    json_t *had = NULL, *has = NULL;
     if (b->mandatory.count == 0)
         return RC_OK;
-    json_t *attributes =
-        o->attributes.len ? json_loadb((const char *)o->attributes.data, o->attributes.len, 0, NULL)
-                          : json_object();
-    if (!attributes)
-        return RC_INTEGRITY;
-    for (size_t i = 0; i < b->mandatory.count && !*what; i++)
-        if (!is_given(o, attributes, b->mandatory.items[i]))
+    rc_t rc = attributes_of(change->before, &had);
+    if (rc == RC_OK)
+        rc = attributes_of(change->after, &has);
+    for (size_t i = 0; rc == RC_OK && i < b->mandatory.count && !*what; i++) {
+        struct bytes name = b->mandatory.items[i];
+        if (!is_given(change->after, has, name) && (!change->before || is_given(change->before, had, name)))
             *what = "an attribute that must be given";
-    json_decref(attributes);
-    return RC_OK;
+    }
+    json_decref(had);
+    json_decref(has);
+    return rc;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
@@ -197,10 +218,9 @@ static rc_t breach_of(const struct policy_bound *b, const struct bounds_change *
                                !ends_earlier(&before->control, &after->control))))
         *what = life_breach(b, &after->control);
     if (!*what && (!before || change->names))
-        *what = names_breach(b, after);
-    bool attributes =
-        !before || change->names || after->attributes.len; /* empty: they stay as they were */
-    return *what || change->unfinished || !attributes ? RC_OK : mandatory_breach(b, after, what);
+        *what = names_breach(b, change);
+    bool attributes = !before || change->names || after->attributes.len; /* empty: they stay as they were */
+    return *what || change->unfinished || !attributes ? RC_OK : mandatory_breach(b, change, what);
 }
 
 rc_t bounds_check(const struct policy_set *set, const struct bounds_change *change, int64_t now,
@@ -218,13 +238,16 @@ rc_t bounds_check(const struct policy_set *set, const struct bounds_change *chan
     return RC_OK;
 }
 
-int64_t bounds_most_objects(const struct policy_set *set)
+int64_t bounds_most_objects(const struct policy_set *set, int64_t *bound)
 {
     int64_t least = POLICY_UNSET;
     for (size_t i = 0; set && i < set->bound_count; i++) {
         int64_t most = set->bounds[i].most_objects;
-        if (is_set(most) && (!is_set(least) || most < least))
-            least = most;
+        if (!is_set(most) || (is_set(least) && most >= least))
+            continue;
+        least = most;
+        if (bound)
+            *bound = set->bounds[i].id;
     }
     return least;
 }

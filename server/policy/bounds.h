@@ -1,7 +1,7 @@
 /*
  * Constraints of policy (policy.bound): how objects may be made, changed and destroyed. What a
  * bound judges it judges where it is made or changed: objects that were there before the bound stay
- * usable. Pure functions: no SQL, no clock.
+ * usable. Templates are judged by bounds that name their type only. Pure functions: no SQL, no clock.
  */
 #ifndef SERVER_POLICY_BOUNDS_H
 #define SERVER_POLICY_BOUNDS_H
@@ -31,9 +31,9 @@ struct bounds_breach {
 rc_t bounds_check(const struct policy_set *set, const struct bounds_change *change, int64_t now,
                   struct bounds_breach *out);
 
-/* The most objects that the client may own, the least of all its bounds; POLICY_UNSET: any number.
- */
-int64_t bounds_most_objects(const struct policy_set *set);
+/* The most objects that the client may own, the least of all its bounds; POLICY_UNSET: any number. bound: the number of
+ * the one that says so; may be NULL. */
+int64_t bounds_most_objects(const struct policy_set *set, int64_t *bound);
 /* The most requests a second, the least of all its bounds; POLICY_UNSET: any number. */
 int64_t bounds_requests_per_second(const struct policy_set *set);
 

@@ -270,6 +270,13 @@ static void on_db_state(void *arg, enum db_state state)
         unseal_database(w->unseal);
 }
 
+static int64_t pace(void *arg, const struct uid *client, int64_t per_second)
+{
+    struct worker *w = arg;
+
+    return limits_request(w->limits, bytes_of(client->raw, sizeof client->raw), per_second, clock_monotonic_us());
+}
+
 static rc_t make_parts(struct worker *w)
 {
     struct db_settings db = worker_db_settings(w->config);
@@ -277,7 +284,9 @@ static rc_t make_parts(struct worker *w)
                                         .slow_ms = w->config->vault_pair_ms};
     struct engine_config engine = {.base = w->base,
                                    .limits = worker_engine_limits(w->config),
-                                   .server_version = PACKAGE_VERSION};
+                                   .server_version = PACKAGE_VERSION,
+                                   .pace = pace,
+                                   .pace_arg = w};
     struct net_config net = {
         .base = w->base, .limits = w->limits, .settings = worker_net_settings(w->config), .trace = &w->trace};
     char opener[120];

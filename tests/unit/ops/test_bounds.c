@@ -64,7 +64,7 @@ START_TEST(no_bounds)
     struct bounds_breach breach;
     ck_assert_int_eq(bounds_check(NULL, &(struct bounds_change){.after = &o}, NOW, &breach), RC_OK);
     ck_assert_int_eq(make(&unbound, &o), RC_OK);
-    ck_assert_int_eq(bounds_most_objects(NULL), POLICY_UNSET);
+    ck_assert_int_eq(bounds_most_objects(NULL, NULL), POLICY_UNSET);
     ck_assert_int_eq(bounds_requests_per_second(NULL), POLICY_UNSET);
 }
 END_TEST
@@ -173,8 +173,29 @@ START_TEST(names)
     o.name_count = 2;
     ck_assert_int_eq(make(&b, &o), RC_CONSTRAINT);
     ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &o, .after = &o}), RC_OK);
-    ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &o, .after = &o, .names = true}),
-                     RC_CONSTRAINT);
+    /* what it had before stays: a new one is judged */
+    ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &o, .after = &o, .names = true}), RC_OK);
+    struct object before = o;
+    before.name_count = 1;
+    ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &before, .after = &o, .names = true}), RC_CONSTRAINT);
+}
+END_TEST
+
+START_TEST(templates)
+{
+    struct object o = {.control = {.object_type = KMIP_OBJECT_TEMPLATE, .deactivation_date = NO_DATE}};
+    struct name name = {.value = bytes_str("x")};
+    struct policy_bound b = unbound;
+    b.required_mask = 4;
+    b.most_life_days = 1;
+    b.name_pattern = bytes_str("t-*");
+    o.names = &name;
+    o.name_count = 1;
+    ck_assert_int_eq(make(&b, &o), RC_OK);
+    b = unbound;
+    b.name_pattern = bytes_str("t-*");
+    b.object_type = KMIP_OBJECT_TEMPLATE;
+    ck_assert_int_eq(make(&b, &o), RC_CONSTRAINT);
 }
 END_TEST
 
@@ -209,6 +230,7 @@ START_TEST(mandatory)
     less.attributes = bytes_str("{}");
     ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &o, .after = &less}),
                      RC_CONSTRAINT);
+    ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &less, .after = &less}), RC_OK); /* it never had */
     less.attributes = BYTES_NONE;
     ck_assert_int_eq(check(&b, &(struct bounds_change){.before = &o, .after = &less}), RC_OK);
     o.attributes = bytes_str("{");
@@ -243,12 +265,12 @@ START_TEST(least_of_all)
 {
     struct policy_bound bounds[] = {unbound, unbound, unbound};
     struct policy_set set = {.bound_count = 3, .bounds = bounds};
-    ck_assert_int_eq(bounds_most_objects(&set), POLICY_UNSET);
+    ck_assert_int_eq(bounds_most_objects(&set, NULL), POLICY_UNSET);
     bounds[0].most_objects = 10;
     bounds[2].most_objects = 0;
     bounds[1].requests_per_second = 5;
     bounds[2].requests_per_second = 6;
-    ck_assert_int_eq(bounds_most_objects(&set), 0);
+    ck_assert_int_eq(bounds_most_objects(&set, NULL), 0);
     ck_assert_int_eq(bounds_requests_per_second(&set), 5);
 }
 END_TEST
@@ -262,6 +284,7 @@ Suite *bounds_suite(void)
     tcase_add_test(t, masks_and_protection);
     tcase_add_test(t, life);
     tcase_add_test(t, names);
+    tcase_add_test(t, templates);
     tcase_add_test(t, mandatory);
     tcase_add_test(t, destruction);
     tcase_add_test(t, least_of_all);
