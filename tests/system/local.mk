@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/system/test_auditor.py \
 	tests/system/test_clock.py \
 	tests/system/test_commands.py \
+	tests/system/test_constraints.py \
 	tests/system/test_crowd.py \
 	tests/system/test_doctor.py \
 	tests/system/test_forward.py \
