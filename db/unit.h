@@ -35,8 +35,8 @@ struct db_read {
     uint64_t version;
 };
 
-/* What a unit has to do with requests that administrators approve (db/migrations/0015_approvals.sql), and with the number
- * of objects that there may be (0021_quota.sql). */
+/* What a unit has to do with requests that administrators approve (db/migrations/0015_approvals.sql), and with the
+ * number of objects that there may be (0021_quota.sql). */
 enum db_claim_kind {
     DB_CLAIM_ASK = 1, /* opens the request, or finds it open */
     DB_CLAIM_USE,     /* uses its approval up: of all who try, one unit does */
@@ -74,8 +74,8 @@ enum db_lost {
     DB_LOST_NAME,     /* changes[lost_index]: a name of it is in use; rc is RC_NAME_TAKEN */
     DB_LOST_READ,     /* reads[lost_index]: the version moved */
     DB_LOST_STANDING, /* the client was changed, disabled or revoked: resolve its identity again */
-    DB_LOST_CLAIM,    /* claims[lost_index]: the approval is used, withdrawn or expired, or another request is open; or there is no room for the
-                         objects */
+    DB_LOST_CLAIM,    /* claims[lost_index]: the approval is used, withdrawn or expired, another request is open, or
+                         there is no room for the objects */
 };
 
 /*

@@ -10,15 +10,26 @@
 #include "server/policy/bounds.h"
 #include "server/policy/rules.h"
 
+/* More than this no database holds: as good as no limit, and sums of it stay numbers. */
+static int64_t sane(int64_t most)
+{
+    return most > INT64_MAX / 1024 ? POLICY_UNSET : most;
+}
+
 static int64_t most_of_domain(const struct engine_request *rq)
 {
-    return rq->who.policy ? rq->who.policy->max_objects : POLICY_UNSET;
+    return rq->who.policy ? sane(rq->who.policy->max_objects) : POLICY_UNSET;
+}
+
+/* bound: the constraint that says so; may be NULL. */
+static int64_t most_of_client(const struct engine_request *rq, int64_t *bound)
+{
+    return sane(bounds_most_objects(rq->who.policy, bound));
 }
 
 bool quota_is_set(const struct engine_request *rq)
 {
-    return most_of_domain(rq) != POLICY_UNSET ||
-           bounds_most_objects(rq->who.policy, NULL) != POLICY_UNSET;
+    return most_of_domain(rq) != POLICY_UNSET || most_of_client(rq, NULL) != POLICY_UNSET;
 }
 
 /* ---- before anything is made ---------------------------------------------------------------- */
@@ -33,8 +44,7 @@ static rc_t refuse(struct engine_request *rq, char *text)
 static rc_t judge(struct engine_request *rq)
 {
     const struct db_quota *there = &rq->load.quota;
-    int64_t more = (int64_t)rq->item.draft_count, bound = 0,
-            most = bounds_most_objects(rq->who.policy, &bound);
+    int64_t more = (int64_t)rq->item.draft_count, bound = 0, most = most_of_client(rq, &bound);
     if (most != POLICY_UNSET && there->own + rq->made_own + more > most)
         return refuse(
             rq, arena_fmt(&rq->memory, "constraint %" PRId64 ": the number of its objects", bound));
@@ -58,10 +68,9 @@ static int64_t count_to(const struct engine_request *rq, int64_t most)
 void quota_look(struct engine_request *rq)
 {
     rq->load = (struct db_load){.kind = DB_LOAD_QUOTA};
-    rq->load.quota =
-        (struct db_quota){.owner = rq->who.client,
-                          .own_most = count_to(rq, bounds_most_objects(rq->who.policy, NULL)),
-                          .domain_most = count_to(rq, most_of_domain(rq))};
+    rq->load.quota = (struct db_quota){.owner = rq->who.client,
+                                       .own_most = count_to(rq, most_of_client(rq, NULL)),
+                                       .domain_most = count_to(rq, most_of_domain(rq))};
     request_load(rq, after_quota);
 }
 
@@ -93,6 +102,6 @@ void quota_keep(struct engine_request *rq)
     }
     rq->made_own += own;
     rq->made_domain += all;
-    claim(rq, DB_CLAIM_OWN, bounds_most_objects(rq->who.policy, NULL), own);
+    claim(rq, DB_CLAIM_OWN, most_of_client(rq, NULL), own);
     claim(rq, DB_CLAIM_DOMAIN, most_of_domain(rq), all);
 }

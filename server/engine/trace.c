@@ -104,8 +104,8 @@ static rc_t add_facts(const struct told *t, bool json, struct buf *out)
 /* What only the audit would tell of a refusal. Details of other operations are the client's own words. */
 static struct bytes own_reason(const struct item_result *r)
 {
-    bool ours =
-        (r->rc == RC_NOT_FOUND || r->rc == RC_DENIED || r->rc == RC_CONSTRAINT) && r->operation != KMIP_OP_LOG && r->operation != KMIP_OP_INTEROP;
+    bool refused = r->rc == RC_NOT_FOUND || r->rc == RC_DENIED || r->rc == RC_CONSTRAINT;
+    bool ours = refused && r->operation != KMIP_OP_LOG && r->operation != KMIP_OP_INTEROP;
     return ours ? r->detail : BYTES_NONE;
 }
 

@@ -302,7 +302,7 @@ rc_t limits_handshake(struct limits *limits, struct bytes address, int64_t now_u
 /* The same without a burst: what comes early has the next place that is free. */
 int64_t limits_request(struct limits *limits, struct bytes client, int64_t per_second, int64_t now_us)
 {
-    int64_t step = per_second < 1000000 ? 1000000 / per_second : 1;
+    int64_t step = per_second < 1 ? 1000000 : per_second < 1000000 ? 1000000 / per_second : 1;
     int64_t longest = (int64_t)limits->set.request_wait_ms * 1000;
     struct rate *rate = rate_take(limits, RATE_REQUESTS, key_hash(limits, client));
     if (!rate)

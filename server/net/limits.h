@@ -58,7 +58,7 @@ void limits_drop(struct limits *limits, enum limits_kind kind, struct bytes key)
 rc_t limits_handshake(struct limits *limits, struct bytes address, int64_t now_us);
 
 /*
- * One request, at time now_us, of a client that may send per_second (more than 0) of them, evenly: when it may run, in
+ * One request, at time now_us, of a client that may send per_second (at least 1) of them, evenly: when it may run, in
  * microseconds from now on. -1: only later than request_wait_ms from now on; it has no place then.
  */
 int64_t limits_request(struct limits *limits, struct bytes client, int64_t per_second, int64_t now_us);

@@ -233,6 +233,15 @@ def making(t):
     tap.ok(made.reason == 0x0C and time.monotonic() - began < 0.5, "a large pair is refused before it is made", made)
 
 
+def extremes(t):
+    """Limits as large as the database takes are none; with the least one nothing can be made."""
+    t.bounds({"client": t.ids["one"], "most_objects": 2**63 - 1, "requests_per_second": 2**31 - 1})
+    tap.ok(t.call("one", create((1, 4))).ok, "a limit that nobody reaches stops nobody")
+    t.bounds({"client": t.ids["one"], "most_objects": 0})
+    tap.ok(t.call("one", create((1, 4))).reason == 0x0C and t.call("one", client.locate("nothing")).ok,
+           "who may have no object can ask all the same")
+
+
 def subjects(t):
     by = {"client": ({"client": t.ids["one"]}, False), "group": ({"client_group": t.group}, False),
           "role": ({"role": t.role}, False), "everyone": ({}, True)}
@@ -462,7 +471,7 @@ def rates(t):
     began = time.monotonic()
     tap.ok(t.call("two", create((1, 4))).ok and t.call("one", create((1, 4))) and t.call("one", create((1, 4))).ok,
            "without the constraint nobody is held back")
-    tap.ok(time.monotonic() - began < 12, "", time.monotonic() - began)
+    tap.ok(time.monotonic() - began < 12, "but for what was asked before", time.monotonic() - began)
 
 
 # ---- while clients work ----
@@ -505,7 +514,7 @@ def meanwhile(t, rounds=20):
 def run(state):
     t = Bounded(state)
     try:
-        for part in (making, subjects, changes, destroying, defaults, quotas, rates, meanwhile):
+        for part in (making, extremes, subjects, changes, destroying, defaults, quotas, rates, meanwhile):
             part(t)
     finally:
         t.end()
