@@ -1,7 +1,9 @@
 -- How many objects a client and a domain may have, made certain by the commit. Groups of units in which nobody has a
 -- limit do not pass here.
 
-CREATE INDEX object_live ON kmip.object (domain, owner) WHERE state < 5;
+-- An expression, which only the counts below ask for: searches in a domain, which want objects in their order, are not
+-- led astray by it.
+CREATE INDEX object_live ON kmip.object ((domain + 0), owner) INCLUDE (domain) WHERE state < 5;
 COMMENT ON INDEX kmip.object_live IS 'How many objects an owner, or a domain, has that are not destroyed';
 
 CREATE FUNCTION policy.count_to(p_domain bigint, p_owner uuid, p_most bigint) RETURNS bigint LANGUAGE plpgsql STABLE
@@ -10,10 +12,10 @@ DECLARE
     n bigint;
 BEGIN
     IF p_owner IS NULL THEN
-        SELECT count(*) INTO n FROM (SELECT FROM kmip.object o WHERE o.domain = p_domain AND o.state < 5
+        SELECT count(*) INTO n FROM (SELECT FROM kmip.object o WHERE o.domain + 0 = p_domain AND o.state < 5
                                       LIMIT p_most) AS o;
     ELSE
-        SELECT count(*) INTO n FROM (SELECT FROM kmip.object o WHERE o.domain = p_domain AND o.owner = p_owner
+        SELECT count(*) INTO n FROM (SELECT FROM kmip.object o WHERE o.domain + 0 = p_domain AND o.owner = p_owner
                                         AND o.state < 5 LIMIT p_most) AS o;
     END IF;
     RETURN n;
