@@ -318,12 +318,20 @@ def check_disabled(state, files):
 
 # ---- keys of new domains in bad times ----
 
+AGAIN = 0x100  # General Failure: "the server cannot do this now, try again"
+
+
 def served(state, name):
+    """None, or what kept a client of the domain from making and getting a key. A worker that was told to try again, for
+    the vault was new just then, is asked again."""
     files, answer = enrol(state, "of-" + name, name)
     if answer.returncode:
         return answer.stderr
     with client.Connection(state.env, **files) as link:
-        made = link.call(client.create())
+        made, end = link.call(client.create()), time.monotonic() + 20
+        while made.reason == AGAIN and time.monotonic() < end:
+            time.sleep(0.2)
+            made = link.call(client.create())
         return made if not made.ok or not link.call(client.get(made.uid)).ok else None
 
 
