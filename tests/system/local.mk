@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/system/test_offline.py \
 	tests/system/test_outage.py \
 	tests/system/test_pairs.py \
+	tests/system/test_permissions.py \
 	tests/system/test_policy_api.py \
 	tests/system/test_policy_explain.py \
 	tests/system/test_policy_decide.py \

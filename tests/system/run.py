@@ -32,6 +32,7 @@ MODULES = [
     "test_reload",
     "test_revocation",
     "test_policy_decide",
+    "test_permissions",
     "test_constraints",
     "test_trace",
     "test_doctor",
