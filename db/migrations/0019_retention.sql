@@ -166,7 +166,7 @@ CREATE TABLE audit.export (
     at      timestamptz NOT NULL DEFAULT now(),
     by_whom text NOT NULL
 );
-COMMENT ON TABLE audit.export IS 'The last export of each month as a whole: what holdfast audit partitions tells. It decides nothing: audit.drop_month() compares the file anew';
+COMMENT ON TABLE audit.export IS 'The last export of each month as a whole: what holdfast audit partitions tells. It decides nothing but whether there was one: holdfast audit drop compares the file anew';
 COMMENT ON COLUMN audit.export.month IS 'First day of the month (UTC)';
 COMMENT ON COLUMN audit.export.rows IS 'How many events the file has';
 COMMENT ON COLUMN audit.export.sha256 IS 'SHA-256 of the whole file';

@@ -1,5 +1,6 @@
 # tests/system: the whole server with real PostgreSQL, software TPM, TLS and kill -9. Python 3, standard library.
 EXTRA_DIST += \
+	tests/support/audit_load.sql \
 	tests/system/actions.py \
 	tests/system/auditor.expected \
 	tests/system/auditor.sql \
