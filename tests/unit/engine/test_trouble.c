@@ -315,10 +315,17 @@ START_TEST(unit_that_cannot_be_written)
 }
 END_TEST
 
+/* Rows of requests: that some could not be audited is told in a row of its own, soon after the trail can be written
+ * again. */
+static long rows_of_requests(void)
+{
+    return sql_number("SELECT count(*) FROM audit.event WHERE operation <> 'Audit Gap'");
+}
+
 /* Nor can its refusal: then nothing was done, and the constant answer says no more than that. */
 START_TEST(refusal_that_cannot_be_written)
 {
-    long events = sql_number("SELECT count(*) FROM audit.event");
+    long events = rows_of_requests();
     long objects = sql_number("SELECT count(*) FROM kmip.object");
     break_table("audit.event");
     struct kmip_request *rq = request_new(V1_4, 1);
@@ -327,7 +334,7 @@ START_TEST(refusal_that_cannot_be_written)
     expect_failed(r, 0, KMIP_REASON_GENERAL_FAILURE);
     ck_assert(bytes_is(r->items[0].result_message, rc_text(RC_UNAVAILABLE)));
     mend_table("audit.event");
-    ck_assert_int_eq(sql_number("SELECT count(*) FROM audit.event"), events);
+    ck_assert_int_eq(rows_of_requests(), events);
     ck_assert_int_eq(sql_number("SELECT count(*) FROM kmip.object"), objects);
     new_key(rig.alice, "untold");
 }
