@@ -114,6 +114,20 @@ static const char *destroy_breach(const struct policy_bound *b, const struct con
     return NULL;
 }
 
+/*
+ * The wait before a destruction begins when the object goes out of use: now at the earliest, whatever date its client
+ * would have. What is made may bring its past along.
+ */
+static const char *backdated_breach(const struct policy_bound *b, const struct control *before,
+                                    const struct control *after, int64_t now)
+{
+    bool moved = before && before->deactivation_date != after->deactivation_date;
+    return is_set(b->destroy_after_days) && moved && after->deactivation_date != NO_DATE &&
+                   after->deactivation_date < now
+               ? "a Deactivation Date that is past"
+               : NULL;
+}
+
 /* ---- mandatory attributes ------------------------------------------------------------------- */
 
 /* What the control record has, by the names that attributes have in JSON. */
@@ -217,6 +231,8 @@ static rc_t breach_of(const struct policy_bound *b, const struct bounds_change *
     if (!*what && (!before || (dates_moved(&before->control, &after->control) &&
                                !ends_earlier(&before->control, &after->control))))
         *what = life_breach(b, &after->control);
+    if (!*what)
+        *what = backdated_breach(b, before ? &before->control : NULL, &after->control, now);
     if (!*what && (!before || change->names))
         *what = names_breach(b, change);
     bool attributes = !before || change->names || after->attributes.len; /* empty: they stay as they were */

@@ -311,6 +311,13 @@ def destroying(t):
             ask(client.destroy(uid))
             tap.ok(t.detail("one") == "constraint %d: the days between its last use and its destruction" % number,
                    "auditors are told why", t.detail("one"))
+        for given, change in (({}, add), ({"until": now + 30 * DAY}, modify)):
+            used = ask(register(version, active=now - 10 * DAY, **given)).uid
+            answer = ask(change(version, used, "Deactivation Date", now - 9 * DAY))
+            tap.ok(answer.reason == expected(version)
+                   and t.detail("one") == "constraint %d: a Deactivation Date that is past" % number,
+                   "no date shortens the wait" + where, (answer, t.detail("one")))
+            tap.ok(not ask(client.destroy(used)).ok and ask(client.get(used)).ok, "what is in use stays" + where)
         t.bounds({"client": t.ids["one"], "destroy_after_days": 5})
         answer = ask(client.destroy(ended))
         tap.ok(answer.ok, "it is destroyed at the edge" + where, answer)

@@ -261,6 +261,29 @@ START_TEST(destruction)
 }
 END_TEST
 
+/* Nobody shortens the wait by a date in the past; one that lies ahead, or is now, as Revoke sets it, is fine. */
+START_TEST(no_backdating)
+{
+    struct object o = aes_256(), ended;
+    struct policy_bound b = unbound;
+    struct bounds_change change = {.before = &o, .after = &ended};
+    o.control.activation_date = o.control.initial_date = NOW - 30 * DAY;
+    o.control.state = STATE_ACTIVE;
+    ended = o;
+    ended.control.deactivation_date = NOW - 1;
+    ck_assert_int_eq(check(&b, &change), RC_OK); /* without the bound */
+    b.destroy_after_days = 2;
+    ck_assert_int_eq(check(&b, &change), RC_CONSTRAINT);
+    ck_assert_int_eq(make(&b, &ended), RC_OK);
+    ended.control.deactivation_date = NOW;
+    ck_assert_int_eq(check(&b, &change), RC_OK);
+    ended.control.deactivation_date = NOW + DAY;
+    ck_assert_int_eq(check(&b, &change), RC_OK);
+    o.control.deactivation_date = ended.control.deactivation_date = NOW - DAY; /* another change later */
+    ck_assert_int_eq(check(&b, &change), RC_OK);
+}
+END_TEST
+
 START_TEST(least_of_all)
 {
     struct policy_bound bounds[] = {unbound, unbound, unbound};
@@ -287,6 +310,7 @@ Suite *bounds_suite(void)
     tcase_add_test(t, templates);
     tcase_add_test(t, mandatory);
     tcase_add_test(t, destruction);
+    tcase_add_test(t, no_backdating);
     tcase_add_test(t, least_of_all);
     suite_add_tcase(s, t);
     return s;
