@@ -20,14 +20,19 @@ static const char *state_of(const struct worker *w, int64_t number)
     return value(w, sql);
 }
 
-/* "" or the SQLSTATE of the refusal. */
+/* As this database user; "" or the SQLSTATE of the refusal. */
+static const char *approve_as(const struct worker *w, const char *user, const char *who, int64_t number)
+{
+    char sql[240];
+    snprintf(sql, sizeof sql,
+             "SET SESSION AUTHORIZATION %s; SET holdfast.operator = '%s'; SELECT policy.approve(%lld, 'ticket 1')",
+             user, who, (long long)number);
+    return pg_error(&pg, w->database, "postgres", sql);
+}
+
 static const char *approve(const struct worker *w, const char *who, int64_t number)
 {
-    char sql[200];
-    snprintf(sql, sizeof sql,
-             "SET holdfast.operator = '%s'; SELECT policy.approve(%lld, 'ticket 1')", who,
-             (long long)number);
-    return pg_error(&pg, w->database, DB_ROLE_POLICY, sql);
+    return approve_as(w, DB_ROLE_POLICY, who, number);
 }
 
 static void found(struct db_load *load, rc_t rc)
@@ -126,6 +131,29 @@ START_TEST(each_administrator_counts_once)
     ck_assert_int_eq(claim_run(&w, DB_CLAIM_USE, &q), DB_DONE);
     ck_assert_str_eq(state_of(&w, q.number), "used");
     ck_assert_int_eq(claim_run(&w, DB_CLAIM_USE, &q), DB_LOST);
+    worker_close(&w);
+}
+END_TEST
+
+/* The operator is what a session says of itself. */
+START_TEST(a_database_user_counts_once)
+{
+    struct worker w;
+    worker_open(&w, fresh_database(), NULL);
+    value(&w, "CREATE ROLE claims_dora LOGIN IN ROLE holdfast_policy");
+    value(&w, "CREATE ROLE claims_emil LOGIN IN ROLE holdfast_policy");
+    struct db_request q = look(&w, &w.client, 3);
+    ck_assert_int_eq(claim_run(&w, DB_CLAIM_ASK, &q), DB_DONE);
+    ck_assert_str_eq(approve_as(&w, "claims_dora", "dora@a", q.number), "");
+    ck_assert_str_eq(approve_as(&w, "claims_dora", "emil@a", q.number), "23505");
+    ck_assert_str_eq(approve_as(&w, "claims_dora", "", q.number), "23505");
+    ck_assert_str_eq(approve_as(&w, "claims_emil", "dora@a", q.number), "");
+    ck_assert_str_eq(state_of(&w, q.number), "waiting");
+    ck_assert_str_eq(approve(&w, "dora@a", q.number), "");
+    ck_assert_str_eq(state_of(&w, q.number), "approved");
+    ck_assert_str_eq(value(&w, "SELECT string_agg(approver, ', ' ORDER BY approver) FROM policy.approval"),
+                     "claims_dora, claims_emil, holdfast_policy (dora@a)");
+    ck_assert_str_eq(verify_text(w.database), "verified");
     worker_close(&w);
 }
 END_TEST
@@ -300,6 +328,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, who_asks_again_finds_the_request);
     tcase_add_test(t, each_administrator_counts_once);
+    tcase_add_test(t, a_database_user_counts_once);
     tcase_add_test(t, more_approvals_are_wanted_than_there_were);
     tcase_add_test(t, one_approval_serves_one_unit);
     tcase_add_test(t, what_loses_uses_nothing_up);
