@@ -52,10 +52,9 @@ void pace_run(struct engine_request *rq)
         return;
     }
     rq->paced = true;
-    int64_t wait_us = e->held < e->limits.queue / HELD_SHARE
-                          ? e->pace(e->pace_arg, &rq->session->client, per_second)
-                          : -1;
-    if (wait_us > 0 && hold_back(rq, wait_us))
+    /* Who keeps its rate is served whatever others have waiting. */
+    int64_t wait_us = e->pace(e->pace_arg, &rq->session->client, per_second);
+    if (wait_us > 0 && e->held < e->limits.queue / HELD_SHARE && hold_back(rq, wait_us))
         return;
     if (wait_us != 0) {
         rq->refusal = RC_BUSY;

@@ -394,6 +394,7 @@ int main(void)
     }
     SRunner *sr = srunner_create(batch_suite());
     srunner_add_suite(sr, attributes_suite());
+    srunner_add_suite(sr, pace_suite());
     srunner_add_suite(sr, pair_suite());
     srunner_add_suite(sr, race_suite());
     srunner_add_suite(sr, secrecy_suite());

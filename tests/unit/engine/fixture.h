@@ -88,6 +88,7 @@ long sql_number(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 Suite *batch_suite(void);
 Suite *attributes_suite(void);
 Suite *factor_suite(void);
+Suite *pace_suite(void);
 Suite *pair_suite(void);
 Suite *race_suite(void);
 Suite *secrecy_suite(void);
