@@ -45,7 +45,8 @@ db_migrations = \
 	$(srcdir)/db/migrations/0019_retention.sql \
 	$(srcdir)/db/migrations/0020_forward.sql \
 	$(srcdir)/db/migrations/0021_quota.sql \
-	$(srcdir)/db/migrations/0022_approvers.sql
+	$(srcdir)/db/migrations/0022_approvers.sql \
+	$(srcdir)/db/migrations/0023_locks.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

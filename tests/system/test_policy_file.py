@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 
 import support
 import tap
@@ -350,6 +351,38 @@ def check_two_administrators(state, files, good):
            now)
 
 
+def beside(state, holding, asking):
+    """What both say, "" for nothing, where one begins while the other one holds its locks."""
+    said = ["", ""]
+
+    def one(place, text, role):
+        try:
+            state.psql(text, role)
+        except RuntimeError as error:
+            said[place] = str(error)
+
+    threads = [threading.Thread(target=one, args=a) for a in ((0, holding, "postgres"), (1, asking, "holdfast_policy"))]
+    threads[0].start()
+    time.sleep(0.5)
+    threads[1].start()
+    for t in threads:
+        t.join()
+    return said
+
+
+def check_locks(state):
+    """Locks are taken in one order: with apply, whose locks are held here, nobody waits in a circle."""
+    row = "SELECT FROM policy.domain WHERE name = 'default' FOR NO KEY UPDATE;"
+    said = beside(state, "BEGIN; %s SELECT pg_sleep(2); COMMIT" % row,
+                  "SET lock_timeout = '500ms'; SELECT policy.certificate_revoke('%s', 'none')" % FIRST)
+    tap.ok(said[0] == "" and "lock timeout" in said[1], "who revokes a certificate waits for the domain first", said)
+    held = "BEGIN; LOCK TABLE policy.domain IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(1.5); %s COMMIT" % row
+    for change in ("domain_limits('default', NULL, NULL, 'x')", "domain_enable('default', true, 'x')",
+                   "domain_approval_hours('default', 24, 'x')"):
+        said = beside(state, held, "SELECT policy.%s" % change)
+        tap.ok(said == ["", ""], "%s waits for who adds a domain" % change, said)
+
+
 def check_moves(state, files):
     """A client without objects can be given to another domain, and all it had in the old one goes."""
     now = json.loads(files.export())
@@ -398,6 +431,7 @@ def run(state):
         check_asking(files, good)
         check_database(state, files, good)
         check_two_administrators(state, files, good)
+        check_locks(state)
         tap.ok(files.apply(good, "--yes").returncode == 0, "back to the whole policy")
         check_moves(state, files)
     finally:
