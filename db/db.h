@@ -91,6 +91,7 @@ void db_refused(struct db *db);
 enum db_load_kind {
     DB_LOAD_OBJECTS = 1,
     DB_LOAD_IDENTITY,
+    DB_LOAD_POLICY,
     DB_LOAD_FACTOR,
     DB_LOAD_LOCATE,
     DB_LOAD_HIERARCHY,
@@ -142,9 +143,17 @@ struct db_identity {
     struct bytes client_name;
     uint64_t domain;
     int64_t standing; /* grows with each change of the client; re-checked by each commit */
-    struct bytes policy; /* all that decides about it, as policy.for_client() says it, of the same moment */
     bool has_factors; /* second factors are registered for it */
     bool legacy_tls;  /* it may come in by the listener for old cipher suites */
+};
+
+/* All that decides about a client, and the standing that it goes with. */
+struct db_policy {
+    struct uid client;
+    /* out */
+    bool found;
+    int64_t standing;
+    struct bytes text; /* as policy.for_client() says it */
 };
 
 /* The facts of a Device Credential, in the order of KMIP without its password (KMIP 2.1, 9.4). */
@@ -302,6 +311,7 @@ struct db_load {
     union {
         struct db_objects objects;
         struct db_identity identity;
+        struct db_policy policy;
         struct db_factor factor;
         struct db_locate locate;
         struct {

@@ -346,18 +346,34 @@ rc_t identity_read(struct arena *arena, const PGresult *r, struct db_identity *i
     int64_t domain = 0;
     if (!pg_get_uid(r, 0, 0, &id->client) || !pg_get_i8(r, 0, 2, &domain) || !pg_get_i8(r, 0, 3, &id->standing) ||
         !pg_get_bool(r, 0, 4, &id->enabled) || !pg_get_bool(r, 0, 5, &id->revoked) ||
-        !pg_get_bool(r, 0, 7, &id->has_factors) || !pg_get_bool(r, 0, 8, &id->legacy_tls))
+        !pg_get_bool(r, 0, 6, &id->has_factors) || !pg_get_bool(r, 0, 7, &id->legacy_tls))
         return RC_INTEGRITY;
     id->domain = (uint64_t)domain;
     id->client_name = arena_copy(arena, pg_get_bytes(r, 0, 1));
-    id->policy = arena_copy(arena, pg_get_bytes(r, 0, 6));
-    return id->client_name.data && id->policy.data ? RC_OK : RC_NO_MEMORY;
+    return id->client_name.data ? RC_OK : RC_NO_MEMORY;
 }
 
 static void on_identity(void *arg, const PGresult *r)
 {
     struct db_load *load = arg;
     load->own.rc = load_failed(r, "identity") ? RC_UNAVAILABLE : identity_read(load->arena, r, &load->identity);
+}
+
+static rc_t policy_read(struct arena *arena, const PGresult *r, struct db_policy *p)
+{
+    p->found = PQntuples(r) > 0;
+    if (!p->found)
+        return RC_OK;
+    if (!pg_get_i8(r, 0, 0, &p->standing))
+        return RC_INTEGRITY;
+    p->text = arena_copy(arena, pg_get_bytes(r, 0, 1));
+    return p->text.data ? RC_OK : RC_NO_MEMORY;
+}
+
+static void on_policy(void *arg, const PGresult *r)
+{
+    struct db_load *load = arg;
+    load->own.rc = load_failed(r, "policy") ? RC_UNAVAILABLE : policy_read(load->arena, r, &load->policy);
 }
 
 static void on_factor(void *arg, const PGresult *r)
@@ -414,11 +430,21 @@ static rc_t send_identity(struct db *db, struct db_load *load)
     return conn_query(db->load, STMT_IDENTITY, p, on_identity, load) ? RC_OK : RC_UNAVAILABLE;
 }
 
+static rc_t send_policy(struct db *db, struct db_load *load)
+{
+    struct pg_params *p = &db->loader.params;
+    pg_params_clear(p);
+    TRY(pg_param_uid(p, &load->policy.client));
+    return conn_query(db->load, STMT_POLICY, p, on_policy, load) ? RC_OK : RC_UNAVAILABLE;
+}
+
 static void single_send(struct db *db, struct db_load *load)
 {
     rc_t rc = RC_INTERNAL;
     if (load->kind == DB_LOAD_IDENTITY)
         rc = send_identity(db, load);
+    else if (load->kind == DB_LOAD_POLICY)
+        rc = send_policy(db, load);
     else if (load->kind == DB_LOAD_FACTOR)
         rc = factor_send(db, load, on_factor);
     else if (load->kind == DB_LOAD_LOCATE)

@@ -127,8 +127,10 @@ static void tell(const struct factor_check *c, struct engine_request *rq)
     if (c->engine->closing)
         return;
     if (c->rc == RC_OK) {
-        memcpy(s->proof, c->proof, sizeof s->proof);
-        s->proven_standing = c->standing;
+        if (uid_equal(&s->client, &c->client)) { /* still: a login in between may have made it another */
+            memcpy(s->proof, c->proof, sizeof s->proof);
+            s->proven_standing = c->standing;
+        }
     } else if (c->no_database) {
         request_constant(rq);
         return;

@@ -5,6 +5,6 @@ server_engine_libengine_a_SOURCES = \
 	server/engine/request.c server/engine/run.c server/engine/commit.c \
 	server/engine/templates.c server/engine/access.c server/engine/answer.c server/engine/approval.c \
 	server/engine/bounds.c server/engine/quota.c server/engine/defaults.c server/engine/pace.c \
-	server/engine/factor.c server/engine/locate.c server/engine/login.c \
+	server/engine/factor.c server/engine/locate.c server/engine/login.c server/engine/policies.c \
 	server/engine/overlay.c server/engine/overlay.h \
 	server/engine/trace.c

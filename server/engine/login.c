@@ -10,17 +10,24 @@
 #include "server/base/log.h"
 #include "server/policy/rules.h"
 
-struct login {
+/* One look at who somebody is. */
+struct look {
     struct engine *engine;
     struct session *session;
-    engine_login_fn *done;
+    void (*done)(struct look *l, rc_t rc); /* of what login_take() came to; frees it */
+    engine_login_fn *told;                 /* a login's */
+    struct engine_request *request;        /* one that lost its standing, held */
     void *arg;
     struct arena arena;
     struct db_load load;
+    struct db_identity who;
+    unsigned tries;
 };
 
-/* Longest answer of one look-up: thousands of rules, or of clients that share a group. */
-enum { LOGIN_MEMORY = 16 << 20 };
+enum {
+    LOOK_MEMORY = 16 << 20, /* thousands of rules, or of clients that share a group */
+    LOOK_TRIES = 16,        /* policy may change between the two answers */
+};
 
 static void ask(struct db_identity *id, const struct session *s)
 {
@@ -37,37 +44,18 @@ static bool is_at_wrong_door(const struct db_identity *id, const struct session 
     return id->found && id->enabled && !id->revoked && s->legacy && !id->legacy_tls;
 }
 
-/* What decides about the client, as of this standing; requests on their way keep the one they began with. */
-static rc_t take_policy(const struct db_identity *id, struct session *s)
+/* Takes the answer over into the session; set is its policy, as of this standing. Requests on their way keep the one
+ * they began with. RC_NO_MEMORY leaves the session as it was: no commit takes what it decides by. */
+static rc_t take(const struct db_identity *id, struct policy_set *set, struct session *s)
 {
-    struct policy_set *set = NULL;
-    if (s->policy && uid_equal(&s->client, &id->client) && s->standing == id->standing)
-        return RC_OK;
-    rc_t rc = policy_parse(id->policy, &set);
-    if (rc != RC_OK) {
-        char client[UID_TEXT_SIZE];
-        uid_print(&id->client, client);
-        log_warn("engine.policy", " client=%s rc=%s", client, rc_name(rc));
-        return rc;
-    }
-    policy_drop(s->policy);
-    s->policy = set;
-    return RC_OK;
-}
-
-/* Takes the answer over into the session. RC_AUTH_FAILED if this client may not work; RC_INTEGRITY: its policy cannot
- * be understood. */
-static rc_t take(const struct db_identity *id, struct session *s)
-{
-    if (!id->found || !id->enabled || id->revoked || is_at_wrong_door(id, s)) {
-        s->known = false;
-        return RC_AUTH_FAILED;
-    }
-    /* Where this fails the session stays as it was: no commit takes what it decides by, until it is another one. */
-    TRY(take_policy(id, s));
     char *name = strndup((const char *)id->client_name.data, id->client_name.len);
     if (!name)
         return RC_NO_MEMORY;
+    if (!uid_equal(&s->client, &id->client))
+        s->proven_standing = 0; /* the factors of another client prove nothing */
+    policy_hold(set);
+    policy_drop(s->policy);
+    s->policy = set;
     free(s->client_name);
     s->client_name = name;
     s->client = id->client;
@@ -78,6 +66,91 @@ static rc_t take(const struct db_identity *id, struct session *s)
     s->known = true;
     return RC_OK;
 }
+
+static void look_free(struct look *l)
+{
+    struct engine *e = l->engine;
+    session_drop(l->session);
+    arena_free(&l->arena);
+    free(l);
+    engine_drop(e);
+}
+
+static void ask_who(struct look *l);
+
+/* What the worker does not know yet is parsed and kept for all sessions of the client. */
+static void on_policy(struct db_load *load, rc_t rc)
+{
+    struct look *l = load->arg;
+    const struct db_policy *p = &load->policy;
+    struct policy_set *set = NULL;
+    if (rc == RC_OK && (!p->found || p->standing != l->who.standing)) {
+        ask_who(l);
+        return;
+    }
+    if (rc == RC_OK && (rc = policy_parse(p->text, &set)) != RC_OK) {
+        char client[UID_TEXT_SIZE];
+        uid_print(&p->client, client);
+        log_warn("engine.policy", " client=%s rc=%s", client, rc_name(rc));
+    }
+    if (rc == RC_OK) {
+        policies_keep(l->engine, &p->client, p->standing, set);
+        rc = take(&l->who, set, l->session);
+        policy_drop(set);
+    }
+    l->done(l, rc);
+}
+
+static void on_identity(struct db_load *load, rc_t rc)
+{
+    struct look *l = load->arg;
+    struct session *s = l->session;
+    struct db_identity *id = &l->who;
+    *id = load->identity;
+    if (rc == RC_OK && (!id->found || !id->enabled || id->revoked || is_at_wrong_door(id, s))) {
+        s->known = false;
+        rc = RC_AUTH_FAILED;
+    }
+    struct policy_set *set = rc == RC_OK ? policies_find(l->engine, &id->client, id->standing) : NULL;
+    if (set)
+        rc = take(id, set, s);
+    if (rc != RC_OK || set || l->engine->closing) {
+        l->done(l, rc);
+        return;
+    }
+    l->load = (struct db_load){.kind = DB_LOAD_POLICY, .arena = &l->arena, .done = on_policy, .arg = l};
+    l->load.policy.client = id->client;
+    db_load_add(l->engine->db, &l->load);
+    engine_turn(l->engine);
+}
+
+static void ask_who(struct look *l)
+{
+    if (l->engine->closing || l->tries++ == LOOK_TRIES) {
+        l->done(l, RC_UNAVAILABLE);
+        return;
+    }
+    arena_reset(&l->arena);
+    l->load = (struct db_load){.kind = DB_LOAD_IDENTITY, .arena = &l->arena, .done = on_identity, .arg = l};
+    ask(&l->load.identity, l->session);
+    db_load_add(l->engine->db, &l->load);
+    engine_turn(l->engine);
+}
+
+static struct look *look_new(struct engine *e, struct session *s, void (*done)(struct look *l, rc_t rc))
+{
+    struct look *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    e->refs++;
+    l->engine = e;
+    l->session = session_hold(s);
+    l->done = done;
+    l->arena = ARENA_OF(LOOK_MEMORY);
+    return l;
+}
+
+enum { REFUSAL_MEMORY = 64 * 1024 };
 
 /* The audit row of a connection that is refused; held until it is committed. */
 struct refusal {
@@ -107,7 +180,7 @@ static void record_wrong_door(struct engine *e, struct session *s, const struct 
     if (!r)
         return;
     e->refs++;
-    *r = (struct refusal){.engine = e, .session = session_hold(s), .arena = ARENA_OF(LOGIN_MEMORY)};
+    *r = (struct refusal){.engine = e, .session = session_hold(s), .arena = ARENA_OF(REFUSAL_MEMORY)};
     r->event = (struct audit_event){
         .time_us = clock_wall_us(),
         .client = id->client,
@@ -126,72 +199,57 @@ static void record_wrong_door(struct engine *e, struct session *s, const struct 
     engine_turn(e);
 }
 
-static void login_on_identity(struct db_load *load, rc_t rc)
+static void login_done(struct look *l, rc_t rc)
 {
-    struct login *l = load->arg;
     struct engine *e = l->engine;
-    if (rc == RC_OK)
-        rc = take(&load->identity, l->session);
-    else if (rc != RC_NO_MEMORY)
+    if (rc != RC_OK && rc != RC_AUTH_FAILED && rc != RC_NO_MEMORY)
         rc = RC_UNAVAILABLE;
-    if (rc == RC_AUTH_FAILED && !e->closing && is_at_wrong_door(&load->identity, l->session))
-        record_wrong_door(e, l->session, &load->identity);
+    if (rc == RC_AUTH_FAILED && !e->closing && is_at_wrong_door(&l->who, l->session))
+        record_wrong_door(e, l->session, &l->who);
     if (!e->closing)
-        l->done(l->arg, rc);
-    session_drop(l->session);
-    arena_free(&l->arena);
-    free(l);
-    engine_drop(e);
+        l->told(l->arg, rc);
+    look_free(l);
 }
 
 rc_t engine_login(struct engine *e, struct session *s, engine_login_fn *done, void *arg)
 {
-    struct login *l = calloc(1, sizeof *l);
+    struct look *l = look_new(e, s, login_done);
     if (!l)
         return RC_NO_MEMORY;
-    e->refs++;
-    *l = (struct login){.engine = e, .session = session_hold(s), .done = done, .arg = arg};
-    l->arena = ARENA_OF(LOGIN_MEMORY);
-    l->load = (struct db_load){
-        .kind = DB_LOAD_IDENTITY, .arena = &l->arena, .done = login_on_identity, .arg = l};
-    ask(&l->load.identity, s);
-    db_load_add(e->db, &l->load);
-    engine_turn(e);
+    l->told = done;
+    l->arg = arg;
+    ask_who(l);
     return RC_OK;
 }
 
-static void again_on_identity(struct db_load *load, rc_t rc)
+static void again_done(struct look *l, rc_t rc)
 {
-    struct engine_request *rq = load->arg;
-    if (rq->engine->closing) {
-        request_drop(rq);
-        return;
-    }
-    if (rc == RC_OK)
-        rc = take(&load->identity, rq->session);
-    if (rc == RC_AUTH_FAILED) {
-        /* Disabled or revoked meanwhile: the refusal is audited, the connection closed without a
-         * byte. */
-        rq->refusal = RC_AUTH_FAILED;
-        rq->outcast = true;
-        rq->silent = true;
-        request_run(rq);
-    } else if (rc == RC_OK) {
-        pace_run(rq); /* by the rate of the new policy, if it has none yet */
-    } else {
-        request_constant(rq);
+    struct engine_request *rq = l->request;
+    look_free(l);
+    if (!rq->engine->closing) {
+        if (rc == RC_AUTH_FAILED) {
+            /* Disabled or revoked meanwhile: the refusal is audited, the connection closed without a byte. */
+            rq->refusal = RC_AUTH_FAILED;
+            rq->outcast = true;
+            rq->silent = true;
+            request_run(rq);
+        } else if (rc == RC_OK) {
+            pace_run(rq); /* by the rate of the new policy, if it has none yet */
+        } else {
+            request_constant(rq);
+        }
     }
     request_drop(rq);
 }
 
 rc_t login_again(struct engine_request *rq)
 {
+    struct look *l = look_new(rq->engine, rq->session, again_done);
+    if (!l)
+        return RC_NO_MEMORY;
     arena_back(&rq->memory, rq->decoded); /* the run that was lost */
-    rq->load = (struct db_load){
-        .kind = DB_LOAD_IDENTITY, .arena = &rq->memory, .done = again_on_identity, .arg = rq};
-    ask(&rq->load.identity, rq->session);
+    l->request = rq;
     request_hold(rq);
-    db_load_add(rq->engine->db, &rq->load);
-    engine_turn(rq->engine);
+    ask_who(l);
     return RC_OK;
 }

@@ -97,6 +97,7 @@ void engine_drop(struct engine *e)
     free(e->version);
     free(e->node);
     free(e->tpm_label);
+    policies_close(e);
     wipe(e->factor_key, sizeof e->factor_key);
     free(e);
 }

@@ -15,6 +15,15 @@
 struct event;
 struct factor_check;
 
+/* The newest policy of a client that was parsed (policies.c). */
+struct policy_kept {
+    struct uid client;
+    int64_t standing;
+    struct policy_set *set; /* held; NULL: none */
+};
+
+enum { POLICIES_KEPT = 1024 };
+
 struct engine {
     struct event_base *base;
     struct db *db;
@@ -31,6 +40,7 @@ struct engine {
     struct engine_request *stillborn; /* to be closed from the loop */
     struct factor_check *checks;      /* second factors that are being looked at */
     uint8_t factor_key[32];           /* random: what sessions remember of them is an HMAC under it */
+    struct policy_kept policies[POLICIES_KEPT];
     struct engine_stats stats;
     uint8_t tag[4];    /* random: server correlation values of one life of a worker */
     uint64_t sequence; /* of requests */
@@ -268,6 +278,12 @@ rc_t answer_message(struct engine_request *rq, size_t count, struct buf *out);
 /* trace.c: tells those who watch the client; only while trace_on(). The answer is empty where there is none. */
 void trace_request(struct engine_request *rq);
 void trace_answer(struct engine_request *rq, struct bytes answer, bool close);
+
+/* policies.c: the set that this client has at this standing, borrowed from the engine; NULL: not known. */
+struct policy_set *policies_find(struct engine *e, const struct uid *client, int64_t standing);
+/* Holds the set, until another one takes its place. */
+void policies_keep(struct engine *e, const struct uid *client, int64_t standing, struct policy_set *set);
+void policies_close(struct engine *e);
 
 /* login.c: looks a session's identity up. */
 rc_t login_again(struct engine_request *rq);

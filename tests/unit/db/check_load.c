@@ -213,6 +213,32 @@ START_TEST(an_identity_is_found_by_issuer_and_name)
 }
 END_TEST
 
+/* The policy of a client, with the standing that it goes with. */
+START_TEST(a_policy_comes_with_its_standing)
+{
+    struct worker w;
+    AUTO_ARENA arena = ARENA_OF(1 << 20);
+    worker_open(&w, fresh_database(), NULL);
+    struct db_load load = {.kind = DB_LOAD_POLICY, .policy = {.client = w.client}};
+    for (int64_t standing = 1; standing <= 2; standing++) {
+        ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
+        ck_assert(load.policy.found);
+        ck_assert_int_eq(load.policy.standing, standing);
+        AUTO_BUF text = BUF_EMPTY;
+        ck_assert_int_eq(buf_add_bytes(&text, load.policy.text), RC_OK);
+        ck_assert_int_eq(buf_add_u8(&text, 0), RC_OK);
+        ck_assert_int_eq(strstr((char *)text.data, "no-other") != NULL, standing == 2);
+        pg_value(&pg, w.database, DB_ROLE_POLICY,
+                 "SELECT policy.allow('client first', '{get}', 'a test', name_pattern => 'no-other')");
+    }
+    load.policy.client.raw[3] ^= 1;
+    ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
+    ck_assert(!load.policy.found);
+    w.standing = 3;
+    worker_close(&w);
+}
+END_TEST
+
 /* ---- the key hierarchy ---- */
 
 static void stored(void *arg, rc_t rc)
@@ -355,6 +381,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, locate_finds_what_the_filters_say);
     tcase_add_test(t, an_identity_is_found_by_issuer_and_name);
+    tcase_add_test(t, a_policy_comes_with_its_standing);
     tcase_add_test(t, the_hierarchy_comes_back_as_it_was);
     tcase_add_test(t, loads_of_one_turn_share_a_select);
     tcase_add_test(t, a_small_arena_fails_alone);
