@@ -18,8 +18,8 @@ struct db_argument {
 };
 
 /*
- * SELECT policy.FUNCTION(name => value, ...). *number_out is what it returns, 0 where that is no number. function, names
- * and types are the program's own words and stand in the statement as they are; values never do. RC_NOT_FOUND,
+ * SELECT policy.FUNCTION(name => value, ...). *number_out is what it returns, 0 where that is no number. function,
+ * names and types are the program's own words and stand in the statement as they are; values never do. RC_NOT_FOUND,
  * RC_INVALID_FIELD (a mistake in a value), RC_DENIED, RC_UNAVAILABLE; RC_INTERNAL also for more arguments than 32.
  * db_policy_call() of admin.h is the same for functions whose arguments are all given, in their order.
  */

@@ -271,8 +271,8 @@ static rc_t add_others(struct query *q, const struct db_locate *l)
             return RC_BAD_UTF8;
     TRY(add_policies(q->params, l));
     return buf_add_fmt(&q->sql,
-                       ") UNION ALL SELECT NULL::uuid%s WHERE EXISTS (SELECT FROM kmip.object p WHERE p.domain = $1::int8"
-                       " AND p.attributes ->> 'OperationPolicyName' IS NOT NULL"
+                       ") UNION ALL SELECT NULL::uuid%s WHERE EXISTS (SELECT FROM kmip.object p"
+                       " WHERE p.domain = $1::int8 AND p.attributes ->> 'OperationPolicyName' IS NOT NULL"
                        " AND left(p.attributes ->> 'OperationPolicyName', 255) = ANY ($%d::text[]) AND p.owner <> %s)",
                        l->want_total ? ", NULL::int8" : "", q->params->count,
                        one_owner(l) ? "$2::uuid" : "ALL ($2::uuid[])");

@@ -235,7 +235,8 @@ void pace_run(struct engine_request *rq);
 void pace_end(struct engine_request *rq);
 
 /* approval.c: what needs the approval of administrators. */
-/* The decision wants an approval of the item's object: looks whether it is there, then request_object(), or a refusal. */
+/* The decision wants an approval of the item's object: looks whether it is there, then request_object(), or a refusal.
+ */
 void approval_look(struct engine_request *rq, const struct object *object);
 /* The item is done: what it claimed is a claim of the unit of work. */
 void approval_keep(struct engine_request *rq);
@@ -243,8 +244,8 @@ void approval_keep(struct engine_request *rq);
 void approval_undo(struct engine_request *rq);
 
 /* locate.c */
-/* Searches for query's objects, of the asker alone if `own`; then `next`, with what locate_found() gives. Owner, domain,
- * and whose objects are looked at are set here. */
+/* Searches for query's objects, of the asker alone if `own`; then `next`, with what locate_found() gives. Owner,
+ * domain, and whose objects are looked at are set here. */
 void locate_search(struct engine_request *rq, enum permission p, const struct db_locate *query, bool own,
                    void (*next)(struct engine_request *rq));
 /* uids, count, total and whether it is known (want_total) of the last search. */

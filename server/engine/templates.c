@@ -1,7 +1,8 @@
 /*
  * Templates that an item of 1.x names: their attributes join those of the request before the operation sees it, so no
- * operation knows of them. Each name is looked for among the Templates that the client may use, then the object is loaded, authorised
- * and remembered as read, as any other: a Template that changes before the commit makes the request run again.
+ * operation knows of them. Each name is looked for among the Templates that the client may use, then the object is
+ * loaded, authorised and remembered as read, as any other: a Template that changes before the commit makes the request
+ * run again.
  */
 #include "server/engine/request.h"
 

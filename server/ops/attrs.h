@@ -14,7 +14,8 @@ enum attrs_origin { ATTRS_CREATE, ATTRS_REGISTER };
 /* How every object of this server is stored: Protection Storage Mask (KMIP 2.1, 4.44). */
 enum { ATTRS_STORAGE = KMIP_PROTECTION_SOFTWARE | KMIP_PROTECTION_ON_SYSTEM };
 
-/* Lease Time of every object, seconds. Nobody has to renew it as yet; clients that look for one find the customary hour. */
+/* Lease Time of every object, seconds. Nobody has to renew it as yet; clients that look for one find the customary
+ * hour. */
 enum { ATTRS_LEASE_S = 3600 };
 
 /* Limits on what one object may carry. */

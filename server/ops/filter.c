@@ -317,7 +317,8 @@ static bool at_least(const struct node *have, const struct node *want, uint32_t 
 
 static bool match_usage(const struct node *have, const struct node *want)
 {
-    const struct node *h = node_child(have, KMIP_TAG_USAGE_LIMITS_UNIT), *w = node_child(want, KMIP_TAG_USAGE_LIMITS_UNIT);
+    const struct node *h = node_child(have, KMIP_TAG_USAGE_LIMITS_UNIT);
+    const struct node *w = node_child(want, KMIP_TAG_USAGE_LIMITS_UNIT);
     return at_least(have, want, KMIP_TAG_USAGE_LIMITS_TOTAL) && at_least(have, want, KMIP_TAG_USAGE_LIMITS_COUNT) &&
            (!w || (h && node_value_equal(h, w)));
 }

@@ -1,6 +1,6 @@
 /*
- * Locate: identifiers of the objects that the asker may locate and that meet all filters, newest first. Nothing found is
- * a success with an empty answer. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
+ * Locate: identifiers of the objects that the asker may locate and that meet all filters, newest first. Nothing found
+ * is a success with an empty answer. KMIP 1.4, 4.9; KMIP 2.1, 6.1.28.
  */
 #include "server/ops/op.h"
 

@@ -141,7 +141,8 @@ const struct op *op_table(size_t *count);
  * want, uid and subject. An identifier that cannot be ours becomes the nil one, which is never
  * found: so it is answered like any other that is missing. */
 void op_want_object(struct op_item *it, const struct kmip_uid *id, unsigned db_want);
-/* The object that an identifier means, in whatever form: nil if it cannot be one of ours. type 0: the ID Placeholder. */
+/* The object that an identifier means, in whatever form: nil if it cannot be one of ours. type 0: the ID Placeholder.
+ */
 struct uid op_uid_meant(const struct op_ids *ids, const struct kmip_uid *id);
 /* The identifier as a response carries it. text NULL in it: no memory. */
 struct kmip_uid op_uid_out(struct arena *a, const struct uid *uid);

@@ -3,9 +3,10 @@
 #include "server/engine/request.h"
 #include "tests/unit/engine/fixture.h"
 
-enum { WAIT_MS = 400, QUEUE = 4 };
+enum { WAIT_MS = 400, QUEUE = 4 }; /* of the places in the queue one request may be held back */
 
-enum { TICK_MS = 10 }; /* by so much the coarse clock of the event loop may be behind, and a timer early */ /* of the places in the queue one request may be held back */
+/* By so much the coarse clock of the event loop may be behind, and a timer early. */
+enum { TICK_MS = 10 };
 
 /* Alice has asked too much, bob has not. */
 static int64_t pace(void *arg, const struct uid *client, int64_t per_second)
