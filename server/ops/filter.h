@@ -20,9 +20,9 @@ struct filter {
 };
 
 /*
- * The query for f->wanted. Beforehand offset and maximum of *query are set by the caller; whose objects are looked at is
- * the engine's to say. May set f->nothing. Errors: RC_ATTR_INVALID (the version has no such attribute), RC_INVALID_FIELD,
- * RC_TOO_MANY, RC_NO_MEMORY.
+ * The query for f->wanted. Beforehand offset and maximum of *query are set by the caller; whose objects are looked at
+ * is the engine's to say. May set f->nothing. Errors: RC_ATTR_INVALID (the version has no such attribute),
+ * RC_INVALID_FIELD, RC_TOO_MANY, RC_NO_MEMORY.
  */
 rc_t filter_query(struct arena *a, uint16_t version, struct filter *f, struct db_locate *query);
 
