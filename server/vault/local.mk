@@ -10,6 +10,7 @@ server_vault_libvaultclient_a_SOURCES = \
 noinst_LIBRARIES += server/vault/libvault.a
 server_vault_libvault_a_SOURCES = \
 	server/vault/calls.c \
+	server/vault/crew.c server/vault/crew.h \
 	server/vault/crypto/asym.c server/vault/crypto/asym.h \
 	server/vault/crypto/asym_check.c server/vault/crypto/asym_int.h server/vault/crypto/asym_numbers.c \
 	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \

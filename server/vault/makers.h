@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "server/base/object.h"
+#include "server/vault/crew.h"
 #include "server/vault/crypto/asym.h"
 #include "server/vault/crypto/scrypt.h"
 
@@ -21,7 +22,7 @@ enum make_kind {
 };
 
 struct make_job {
-    struct make_job *next;
+    struct crew_job link;
     /* asked */
     enum make_kind kind;
     struct uid owner;
@@ -41,7 +42,7 @@ struct make_job {
     uint32_t other_format[2];
     /* the makers' own */
     uint32_t weight;
-    uint64_t turn, order;
+    uint64_t turn;
     atomic_bool stop;
 };
 

@@ -1,32 +1,18 @@
-/* The TPM thread: its queue, its descriptors, its loop; see tpm_thread.h. The work is in
- * tpm_jobs.c. */
+/* The TPM thread: a crew of one, its descriptors and its node's state; see tpm_thread.h. The work is in tpm_jobs.c. */
 #include "server/vault/tpm_thread.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/base/arena.h"
 #include "server/vault/tpm_jobs.h"
 
-enum { PRESET_FD_WAIT_MS = 10000, STACK_BYTES = 1024 * 1024 };
+enum { PRESET_FD_WAIT_MS = 10000 };
 
 struct tpm_thread {
-    pthread_t thread;
-    bool started;
-    int wake_fd; /* to the event thread */
+    struct crew crew; /* of one; `lock`, too, of what follows, up to `work` */
     uint32_t fd_wait_ms;
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* a job came, a descriptor came, or quit */
-    struct job *todo, **todo_end, *done, **done_end;
-    size_t waiting;
-    bool quit;
     bool fd_wanted, fd_told; /* the thread waits; the event thread knows */
     bool fd_given;
     int fd;
@@ -37,15 +23,6 @@ struct tpm_thread {
 
     struct tpm_work work; /* the thread's own */
 };
-
-static void wake_event_thread(struct tpm_thread *t)
-{
-    uint64_t one = 1;
-    ssize_t n;
-    do
-        n = write(t->wake_fd, &one, sizeof one);
-    while (n < 0 && errno == EINTR);
-}
 
 /* tpm_fd_fn: asks the event thread and waits. On the TPM thread. */
 static rc_t get_fd(void *arg, int *fd_out)
@@ -59,46 +36,46 @@ static rc_t get_fd(void *arg, int *fd_out)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
     if (t->fd_given && t->fd >= 0)
         close(t->fd); /* came too late for an earlier wait */
     t->fd = -1;
     t->fd_given = t->fd_told = false;
     t->fd_wanted = true;
-    wake_event_thread(t);
+    crew_wake(&t->crew);
     int waited = 0;
-    while (!t->fd_given && !t->quit && waited == 0)
-        waited = pthread_cond_timedwait(&t->changed, &t->lock, &until);
+    while (!t->fd_given && !t->crew.quit && waited == 0)
+        waited = pthread_cond_timedwait(&t->crew.changed, &t->crew.lock, &until);
     int fd = t->fd_given ? t->fd : -1;
     t->fd_given = t->fd_wanted = t->fd_told = false;
     t->fd = -1;
     (void)tpm_set_owner_auth(t->work.tpm, t->owner_auth ? secret_view(t->owner_auth) : BYTES_NONE);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->crew.lock);
     *fd_out = fd;
     return fd >= 0 ? RC_OK : RC_UNAVAILABLE;
 }
 
 bool tpm_thread_wants_fd(struct tpm_thread *t)
 {
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
     bool wants = t->fd_wanted && !t->fd_told;
     if (wants)
         t->fd_told = true;
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->crew.lock);
     return wants;
 }
 
 void tpm_thread_give_fd(struct tpm_thread *t, int fd)
 {
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
     if (t->fd_wanted && !t->fd_given) {
         t->fd = fd;
         t->fd_given = true;
-        pthread_cond_broadcast(&t->changed);
+        pthread_cond_broadcast(&t->crew.changed);
     } else if (fd >= 0) {
         close(fd); /* nobody waits any longer */
     }
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->crew.lock);
 }
 
 rc_t tpm_thread_set_owner_auth(struct tpm_thread *t, struct bytes auth)
@@ -108,64 +85,42 @@ rc_t tpm_thread_set_owner_auth(struct tpm_thread *t, struct bytes auth)
         return RC_INVALID_FIELD;
     if (auth.len)
         TRY(secret_from(auth, &fresh));
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
     secret_free(&t->owner_auth);
     t->owner_auth = secret_give(&fresh);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->crew.lock);
     return RC_OK;
 }
 
-static void *loop(void *arg)
+static void work(void *owner, void *job)
 {
-    struct tpm_thread *t = arg;
-    pthread_mutex_lock(&t->lock);
-    for (;;) {
-        while (!t->todo && !t->quit)
-            pthread_cond_wait(&t->changed, &t->lock);
-        if (t->quit)
-            break;
-        struct job *j = t->todo;
-        t->todo = j->next;
-        if (!t->todo)
-            t->todo_end = &t->todo;
-        struct node_state node = t->node;
-        bool has_node = t->has_node;
-        t->work.no_node = t->no_node;
-        pthread_mutex_unlock(&t->lock);
+    struct tpm_thread *t = owner;
+    pthread_mutex_lock(&t->crew.lock);
+    struct node_state node = t->node;
+    bool has_node = t->has_node;
+    t->work.no_node = t->no_node;
+    pthread_mutex_unlock(&t->crew.lock);
+    tpm_work_run(&t->work, has_node ? &node : NULL, job);
+}
 
-        tpm_work_run(&t->work, has_node ? &node : NULL, j);
-
-        pthread_mutex_lock(&t->lock);
-        j->next = NULL;
-        *t->done_end = j;
-        t->done_end = &j->next;
-        t->waiting--;
-        wake_event_thread(t);
-    }
-    pthread_mutex_unlock(&t->lock);
-    arena_thread_end();
-    return NULL;
+static void free_job(void *job)
+{
+    job_free(job);
 }
 
 rc_t tpm_thread_new(const struct tpm_thread_options *o, struct tpm_thread **out)
 {
+    static const struct crew_rules rules = {.work = work, .free = free_job};
     struct tpm_thread *t = calloc(1, sizeof *t);
     if (!t)
         return RC_NO_MEMORY;
     t->fd = -1;
     t->no_node.rc = RC_NOT_FOUND;
     t->fd_wait_ms = o->fd_wait_ms ? o->fd_wait_ms : PRESET_FD_WAIT_MS;
-    t->todo_end = &t->todo;
-    t->done_end = &t->done;
-    pthread_mutex_init(&t->lock, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->changed, &clock);
-    pthread_condattr_destroy(&clock);
     const struct tpm_options options = {.get_fd = get_fd, .arg = t, .command_ms = o->command_ms};
-    t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    rc_t rc = t->wake_fd < 0 ? RC_IO : tpm_work_init(&t->work, &options);
+    rc_t rc = crew_init(&t->crew, &rules, t, 1, JOBS_MAX);
+    if (rc == RC_OK)
+        rc = tpm_work_init(&t->work, &options);
     if (rc != RC_OK) {
         tpm_thread_free(t);
         return rc;
@@ -178,71 +133,41 @@ rc_t tpm_thread_new(const struct tpm_thread_options *o, struct tpm_thread **out)
 
 rc_t tpm_thread_start(struct tpm_thread *t)
 {
-    pthread_attr_t attr;
-    sigset_t all, was;
-    sigfillset(&all); /* signals are the event thread's */
-    if (pthread_attr_init(&attr) != 0)
-        return RC_NO_MEMORY;
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &was);
-    t->started = pthread_create(&t->thread, &attr, loop, t) == 0;
-    pthread_sigmask(SIG_SETMASK, &was, NULL);
-    pthread_attr_destroy(&attr);
-    return t->started ? RC_OK : RC_NO_MEMORY;
-}
-
-static void jobs_free(struct job *j)
-{
-    while (j) {
-        struct job *next = j->next;
-        job_free(j);
-        j = next;
-    }
+    return crew_start(&t->crew);
 }
 
 void tpm_thread_free(struct tpm_thread *t)
 {
     if (!t)
         return;
-    pthread_mutex_lock(&t->lock);
-    t->quit = true;
-    pthread_cond_broadcast(&t->changed);
-    pthread_mutex_unlock(&t->lock);
-    if (t->started)
-        pthread_join(t->thread, NULL);
+    crew_free(&t->crew);
     tpm_work_end(&t->work);
-    jobs_free(t->todo);
-    jobs_free(t->done);
     secret_free(&t->owner_auth);
     if (t->fd >= 0)
         close(t->fd);
-    if (t->wake_fd >= 0)
-        close(t->wake_fd);
-    pthread_cond_destroy(&t->changed);
-    pthread_mutex_destroy(&t->lock);
     free(t);
 }
 
 int tpm_thread_fd(const struct tpm_thread *t)
 {
-    return t->wake_fd;
+    return t->crew.wake_fd;
 }
 
 void tpm_thread_set_node(struct tpm_thread *t, const struct node_state *state)
 {
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
     t->has_node = true;
     t->node = *state;
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->crew.lock);
 }
 
 void tpm_thread_set_no_node(struct tpm_thread *t, rc_t rc, const char *why)
 {
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
     t->has_node = false;
     t->no_node.rc = rc;
     snprintf(t->no_node.why, sizeof t->no_node.why, "%s", why ? why : "");
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->crew.lock);
 }
 
 struct job *job_new(enum job_kind kind)
@@ -267,30 +192,13 @@ void job_free(struct job *j)
 
 rc_t tpm_thread_post(struct tpm_thread *t, struct job *j)
 {
-    rc_t rc = RC_BUSY;
-    pthread_mutex_lock(&t->lock);
-    if (t->waiting < JOBS_MAX) {
-        t->waiting++;
-        j->next = NULL;
-        *t->todo_end = j;
-        t->todo_end = &j->next;
-        pthread_cond_broadcast(&t->changed);
-        rc = RC_OK;
-    }
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_lock(&t->crew.lock);
+    rc_t rc = crew_add(&t->crew, &j->link);
+    pthread_mutex_unlock(&t->crew.lock);
     return rc;
 }
 
 struct job *tpm_thread_take(struct tpm_thread *t)
 {
-    pthread_mutex_lock(&t->lock);
-    struct job *j = t->done;
-    if (j) {
-        t->done = j->next;
-        if (!t->done)
-            t->done_end = &t->done;
-        j->next = NULL;
-    }
-    pthread_mutex_unlock(&t->lock);
-    return j;
+    return crew_take(&t->crew);
 }

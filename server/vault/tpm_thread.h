@@ -9,6 +9,7 @@
 
 #include "proto/base/buf.h"
 #include "server/base/secret.h"
+#include "server/vault/crew.h"
 #include "server/vault/node_state.h"
 #include "server/vault/tpm/state.h"
 #include "server/vault/tpm/tpm.h"
@@ -40,7 +41,7 @@ struct tpm_view {
 };
 
 struct job {
-    struct job *next;
+    struct crew_job link;
     enum job_kind kind;
     /* asked */
     struct buf in;

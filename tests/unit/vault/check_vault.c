@@ -35,6 +35,7 @@ int main(void)
     Suite *s = suite_create("vault");
     suite_add_tcase(s, crypto_tests());
     suite_add_tcase(s, asym_tests());
+    suite_add_tcase(s, crew_tests());
     suite_add_tcase(s, makers_tests());
     suite_add_tcase(s, password_tests());
     suite_add_tcase(s, envelope_tests());

@@ -4,7 +4,8 @@ TESTS += tests/unit/check_vault
 tests_unit_check_vault_SOURCES = \
 	tests/unit/vault/asym_keys.h tests/unit/vault/check_vault.c tests/unit/vault/test_asym.c \
 	tests/unit/vault/test_client.c tests/unit/vault/test_crypto.c \
-	tests/unit/vault/test_envelope.c tests/unit/vault/test_makers.c tests/unit/vault/test_password.c tests/unit/vault/test_rules.c tests/unit/vault/test_wire.c \
+	tests/unit/vault/test_crew.c tests/unit/vault/test_envelope.c tests/unit/vault/test_makers.c \
+	tests/unit/vault/test_password.c tests/unit/vault/test_rules.c tests/unit/vault/test_wire.c \
 	tests/unit/vault/vault_tests.h
 tests_unit_check_vault_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_vault_LDADD = server/vault/libvault.a server/vault/libvaultclient.a \

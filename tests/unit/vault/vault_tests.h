@@ -19,6 +19,7 @@ TCase *client_tests(void);
 TCase *crypto_tests(void);
 TCase *asym_tests(void);
 TCase *makers_tests(void);
+TCase *crew_tests(void);
 TCase *password_tests(void);
 
 #endif
