@@ -21,7 +21,7 @@ server_vault_libvault_a_SOURCES = \
 	server/vault/keyring.c server/vault/keyring.h \
 	server/vault/makers.c server/vault/makers.h \
 	server/vault/material.c server/vault/material.h \
-	server/vault/password.c \
+	server/vault/parked.c server/vault/password.c server/vault/peers.c \
 	server/vault/rules.c server/vault/rules.h \
 	server/vault/service.c server/vault/service.h server/vault/service_impl.h \
 	server/vault/status.c \

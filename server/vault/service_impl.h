@@ -1,6 +1,6 @@
 /*
- * The inside of the vault's service, shared by service.c (peers, loop, jobs), calls.c (what each
- * call does) and status.c. Nobody else includes it.
+ * The inside of the vault's service, shared by service.c (loop, jobs, life), peers.c (peers and their calls), parked.c
+ * (calls that wait), calls.c (what each call does) and status.c. Nobody else includes it.
  */
 #ifndef SERVER_VAULT_SERVICE_IMPL_H
 #define SERVER_VAULT_SERVICE_IMPL_H
@@ -94,11 +94,29 @@ typedef rc_t handler_fn(struct ask *a);
 handler_fn do_generate, do_generate_pair, do_register, do_get, do_transition, do_unseal, do_status,
     do_domain_key, do_password, do_admin;
 
-/* Parks the call until a job of this kind is done; RC_BUSY past the limits. */
+/* parked.c. Parks the call until a job of this kind is done; RC_BUSY past the limits. */
 rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,
                   struct bytes in);
 /* Parks the call until a maker has done this job, which is taken over in any case. RC_BUSY past the
  * limits. */
 rc_t service_make(struct ask *a, struct make_job *job);
+
+/* The status is told within a second. */
+void service_tell_soon(struct vault_service *s);
+
+/* peers.c. Runs one call; RC_PROTOCOL and RC_NO_MEMORY end the peer. */
+rc_t run_call(struct vault_service *s, struct ask *a);
+/* NULL: it is gone. */
+struct peer *peer_find(struct vault_service *s, uint64_t serial);
+void peer_drop(struct peer *p);
+/* Sends what waits. False: the peer is gone. */
+bool peer_flush(struct peer *p);
+
+/* parked.c. Takes what waits for this job (one of both) out of the list, and runs it again; `like` tells how the job
+ * ended. */
+void pending_end(struct vault_service *s, const struct job *job, const struct make_job *make, const struct ask *like);
+/* What is being made for this peer alone is of no use to anybody any longer. */
+void parked_cancel(struct vault_service *s, const struct peer *p);
+void parked_free_all(struct vault_service *s);
 
 #endif
