@@ -13,6 +13,8 @@ tests_unit_fake_child_SOURCES = tests/unit/process/fake_child.c
 tests_unit_fake_child_LDADD = $(PROCESS_TEST_LIBS)
 check_PROGRAMS += tests/unit/check_supervisor
 TESTS += tests/unit/check_supervisor
-tests_unit_check_supervisor_SOURCES = tests/unit/process/check_supervisor.c
+tests_unit_check_supervisor_SOURCES = \
+	tests/unit/process/check_supervisor.c tests/unit/process/supervisor_rig.c tests/unit/process/supervisor_rig.h \
+	tests/unit/process/test_children.c tests/unit/process/test_systemd.c
 tests_unit_check_supervisor_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_supervisor_LDADD = $(PROCESS_TEST_LIBS)
