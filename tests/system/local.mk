@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/system/actions.py \
 	tests/system/auditor.expected \
 	tests/system/auditor.sql \
+	tests/system/bounded.py \
 	tests/system/client.py \
 	tests/system/crowd.py \
 	tests/system/hostile.py \
@@ -41,6 +42,7 @@ EXTRA_DIST += \
 	tests/system/test_processes.py \
 	tests/system/test_operations.py \
 	tests/system/test_quickstart.py \
+	tests/system/test_quotas.py \
 	tests/system/test_recovery.py \
 	tests/system/test_reload.py \
 	tests/system/test_restart.py \

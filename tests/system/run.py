@@ -34,6 +34,7 @@ MODULES = [
     "test_policy_decide",
     "test_permissions",
     "test_constraints",
+    "test_quotas",
     "test_trace",
     "test_doctor",
     "test_hostile",

@@ -1,156 +1,12 @@
-"""Constraints and defaults in the running server: each bound kept, at its edge and broken, in three versions of KMIP, by
-each kind of subject; defaults; quotas under many connections; rates; changes while clients work."""
-import os
-import threading
+"""Constraints and defaults in the running server: each bound kept, at its edge and broken, in three versions of KMIP,
+by each kind of subject; defaults."""
 import time
 
 import client
 import tap
-from client import BYTES, DATE, ENUM, INT, STRUCT, TEXT, attribute, item
-
-VERSIONS = ((1, 0), (1, 4), (2, 1))
-DAY = 86400
-AES, DES3, RSA, EC = 3, 2, 4, 6
-
-# by the name in 1.x: tag and type in 2.x
-ATTRIBUTES = {"Cryptographic Algorithm": (0x420028, ENUM), "Cryptographic Length": (0x42002A, INT),
-              "Cryptographic Usage Mask": (0x42002C, INT), "Name": (0x420053, STRUCT),
-              "Activation Date": (0x420001, DATE), "Deactivation Date": (0x42002F, DATE),
-              "Contact Information": (0x420022, TEXT), "Object Group": (0x420056, TEXT)}
-
-
-def expected(version):
-    """Result Reason of what a constraint refuses."""
-    return 0x4B if version >= (2, 1) else 0x0C
-
-
-def field(version, name, value):
-    tag, kind = ATTRIBUTES[name]
-    value = client.name_value(value) if name == "Name" else value
-    return item(tag, kind, value) if version >= (2, 0) else attribute(name, kind, value)
-
-
-def fields(version, given, tag=0x420125):
-    given = [field(version, n, v) for n, v in given.items() if v is not None]
-    return item(tag if version >= (2, 0) else {0x420125: 0x420091, 0x420126: 0x42001F, 0x420127: 0x420065,
-                                               0x420128: 0x42006E}[tag], STRUCT, given)
-
-
-def plain(**more):
-    """Attributes of an AES key, by the first words of their names; None leaves one out."""
-    words = {"algorithm": "Cryptographic Algorithm", "length": "Cryptographic Length", "mask": "Cryptographic Usage Mask",
-             "name": "Name", "active": "Activation Date", "until": "Deactivation Date",
-             "contact": "Contact Information", "group": "Object Group"}
-    return {words[k]: v for k, v in {"algorithm": AES, "length": 256, "mask": 12, **more}.items()}
-
-
-def create(version, **given):
-    return ("Create", [item(0x420057, ENUM, 2), fields(version, plain(**given))])
-
-
-def register(version, **given):
-    """An AES key of the client's own; its algorithm and length stand in the key block."""
-    given = plain(**given)
-    algorithm, bits = given.pop("Cryptographic Algorithm"), given.pop("Cryptographic Length")
-    value = item(0x420045, STRUCT, [item(0x420043, BYTES, os.urandom(bits // 8))])
-    block = [item(0x420042, ENUM, 1), value, item(0x420028, ENUM, algorithm), item(0x42002A, INT, bits)]
-    return ("Register", [item(0x420057, ENUM, 2), fields(version, given),
-                         item(0x42008F, STRUCT, [item(0x420040, STRUCT, block)])])
-
-
-def create_pair(version, private=None, public=None, **given):
-    """On P-256, unless `given` says otherwise: what is common to both, and what is each one's own."""
-    common = plain(**{"algorithm": EC, "mask": None, **given})
-    own = plain(**{"algorithm": None, "length": None, "mask": 1, **(private or {})})
-    other = plain(**{"algorithm": None, "length": None, "mask": 2, **(public or {})})
-    return ("Create Key Pair", [fields(version, common, 0x420126), fields(version, own, 0x420127),
-                                fields(version, other, 0x420128)])
-
-
-def add(version, uid, name, value):
-    if version < (2, 0):
-        return ("Add Attribute", [client.uid(uid), field(version, name, value)])
-    return ("Add Attribute", [client.uid(uid), item(0x42013D, STRUCT, [field(version, name, value)])])
-
-
-def modify(version, uid, name, value):
-    return ("Modify Attribute", add(version, uid, name, value)[1])
-
-
-def delete(version, uid, name, value):
-    if version < (2, 0):
-        return client.delete_attribute(uid, name)
-    return ("Delete Attribute", [client.uid(uid), item(0x42013C, STRUCT, [field(version, name, value)])])
-
-
-MAKERS = {"Create": create, "Register": register, "Create Key Pair": create_pair}
-
-
-class Bounded:
-    """Clients of the first domain, and constraints by SQL, of which every change raises the standing of all."""
-
-    def __init__(self, state):
-        self.state, self.files, self.ids = state, {}, {}
-        for name in ("one", "two"):
-            folder = os.path.join(state.top, "bounds-" + name)
-            answer = state.holdfast("client", "add", "bounds-" + name, "--out", folder)
-            if answer.returncode != 0:
-                raise RuntimeError(answer.stderr)
-            self.files[name] = {"cert": folder + "/cert.pem", "key": folder + "/key.pem"}
-            self.ids[name] = self.sql("SELECT id FROM policy.client WHERE name = 'bounds-%s'" % name)[0][0]
-        self.group = self.sql("INSERT INTO policy.client_group (domain, name, shares) VALUES (1, 'bounds', true) "
-                              "RETURNING id")[0][0]
-        self.role = self.sql("INSERT INTO policy.role (domain, name) VALUES (1, 'bounds') RETURNING id")[0][0]
-        self.sql("INSERT INTO policy.group_member (client_group, client) VALUES ('%s', '%s');"
-                 "INSERT INTO policy.role_member (role, client_group) VALUES ('%s', '%s')"
-                 % (self.group, self.ids["one"], self.role, self.group))
-        self.bounds()
-        self.links = {name: self.link(name) for name in self.files}
-
-    def sql(self, text):
-        return self.state.psql(text, role="postgres")
-
-    def link(self, name, **options):
-        return client.Connection(self.state.env, **self.files[name], **options)
-
-    def call(self, name, *operations, **header):
-        return self.links[name].call(*operations, **header)
-
-    def bounds(self, *rows, more=""):
-        """These constraints and no others. Their numbers."""
-        text = ["BEGIN", "DELETE FROM policy.bound WHERE reason = 'bounds'"]
-        for row in rows:
-            row = {"domain": "1", "reason": "bounds", **row}
-            text.append("INSERT INTO policy.bound (%s) VALUES (%s) RETURNING id"
-                        % (", ".join(row), ", ".join("'%s'" % v for v in row.values())))
-        text += [more] if more else []
-        text += ["UPDATE policy.client SET standing = standing + 1 WHERE domain = 1", "COMMIT"]
-        return [int(i) for row in self.sql(";\n".join(text)) for i in row[0].split() if i.isdigit()]
-
-    def detail(self, name):
-        return self.sql("SELECT coalesce(detail, '-') FROM audit.event WHERE client = '%s' ORDER BY at DESC, seq DESC "
-                        "LIMIT 1" % self.ids[name])[0][0]
-
-    def live(self, name):
-        return int(self.sql("SELECT count(*) FROM kmip.object WHERE owner = '%s' AND state < 5" % self.ids[name])[0][0])
-
-    def clear(self, name):
-        """Nothing that this client owns is left."""
-        self.bounds()
-        for uid, in self.sql("SELECT uid FROM kmip.object WHERE owner = '%s' AND state < 5" % self.ids[name]):
-            if not self.call(name, client.destroy(uid)).ok:
-                self.call(name, client.revoke(uid, 1))
-                self.call(name, client.destroy(uid))
-
-    def end(self):
-        self.bounds(more="DELETE FROM policy.object_default WHERE reason = 'bounds';"
-                         "UPDATE policy.domain SET max_objects = NULL WHERE id = 1")
-        for link in self.links.values():
-            link.close()
-        self.sql("DELETE FROM policy.role_member WHERE role = '%s'; DELETE FROM policy.role WHERE id = '%s';"
-                 "DELETE FROM policy.group_member WHERE client_group = '%s';"
-                 "DELETE FROM policy.client_group WHERE id = '%s'" % (self.role, self.role, self.group, self.group))
-
+from bounded import (AES, DAY, DES3, EC, MAKERS, RSA, VERSIONS, Bounded, add, create, create_pair, delete, expected,
+                     modify, register)
+from client import ENUM, INT, STRUCT, attribute, item
 
 # ---- what is made ----
 
@@ -225,7 +81,8 @@ def making(t):
                     made = t.call("one", MAKERS[operation](version, **unnamed(broken, version)), version=version)
                     tap.ok(not made.ok and made.reason == expected(version) and t.live("one") == before,
                            "refused: " + where, made)
-                    tap.ok(t.detail("one") == "constraint %d: %s" % (number, what), "auditors are told", t.detail("one"))
+                    tap.ok(t.detail("one") == "constraint %d: %s" % (number, what), "auditors are told",
+                           t.detail("one"))
     t.bounds({"client": t.ids["one"], "most_length": 4096})
     t.call("one", client.locate("nothing"))
     began = time.monotonic()
@@ -306,8 +163,8 @@ def destroying(t):
         number, = t.bounds({"client": t.ids["one"], "destroy_after_days": 6})
         for uid, of in ((ended, "five days ago"), (fresh, "now")):
             answer = ask(client.destroy(uid))
-            tap.ok(answer.reason == expected(version) and ask(client.get(uid)).ok, "what ended %s stays%s" % (of, where),
-                   answer)
+            tap.ok(answer.reason == expected(version) and ask(client.get(uid)).ok,
+                   "what ended %s stays%s" % (of, where), answer)
             ask(client.destroy(uid))
             tap.ok(t.detail("one") == "constraint %d: the days between its last use and its destruction" % number,
                    "auditors are told why", t.detail("one"))
@@ -379,149 +236,10 @@ def defaults(t):
     tap.ok(not t.call("one", create((1, 4), algorithm=None, length=None)).ok, "without defaults nothing is made up")
 
 
-# ---- quotas ----
-
-def crowd(t, name, count, work):
-    """`count` connections of this client, each with work(link, number) in a thread of its own; what they gave."""
-    out, trouble = [None] * count, []
-
-    def one(i):
-        try:
-            with t.link(name) as link:
-                out[i] = work(link, i)
-        except Exception as e:
-            trouble.append(e)
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    tap.ok(not trouble, "no connection of %s is in trouble" % name, trouble)
-    return out
-
-
-def rush(link, _):
-    return [link.call(create((2, 1)), version=(2, 1)) for _ in range(5)]
-
-
-def quotas(t):
-    for kind, bound in (("client", {"client": t.ids["one"], "most_objects": 20}), ("domain", None)):
-        t.clear("one")
-        t.clear("two")
-        most = 20
-        if kind == "domain":
-            there = int(t.sql("SELECT count(*) FROM kmip.object WHERE domain = 1 AND state < 5")[0][0])
-            number = t.bounds(more="UPDATE policy.domain SET max_objects = %d WHERE id = 1" % (there + 20))
-        else:
-            number = t.bounds(bound)
-        answers = [a for some in crowd(t, "one", 16, rush) for a in some]
-        made, refused = [a for a in answers if a.ok], [a for a in answers if not a.ok]
-        tap.ok(len(made) == most == t.live("one"), "16 connections make just as many objects as the %s may have" % kind,
-               (len(made), t.live("one")))
-        tap.ok(all(a.reason == 0x4B for a in refused), "all others are refused by the constraint",
-               [a for a in refused if a.reason != 0x4B][:3])
-        says = "constraint %d: the number of its objects" % number[0] if bound else \
-            "the domain has its %d objects" % (there + 20)
-        t.call("one", create((1, 4)))
-        tap.ok(t.detail("one") == says, "auditors are told", t.detail("one"))
-        tap.ok(t.call("one", create_pair((1, 4))).reason == 0x0C, "a pair is refused")
-        tap.ok(t.call("two", create((1, 4))).ok == (kind == "client"), "another client: %s" % kind)
-        both = t.call("one", client.destroy(made[0].uid), create((1, 4)), on_error=client.CONTINUE)
-        tap.ok([a.ok for a in both] == [True, True], "a batch that makes room has it", both)
-        both = t.call("one", client.destroy(both[1].uid), create((1, 4)), create((1, 4)), on_error=client.CONTINUE)
-        tap.ok([a.ok for a in both] == [True, True, False], "and no more than that", both)
-        tap.ok(t.call("one", client.destroy(made[1].uid)).ok and not t.call("one", create_pair((1, 4))).ok and
-               t.call("one", create((1, 4))).ok and not t.call("one", create((1, 4))).ok,
-               "who is below again makes one, and not two")
-        swap = [a for some in crowd(t, "one", 8, lambda link, i: [
-            link.call(client.destroy(made[2 + i].uid)), link.call(create((1, 4)))]) for a in some]
-        tap.ok(all(a.ok for a in swap) and t.live("one") == most, "each that makes room finds it", swap)
-        t.bounds(more="UPDATE policy.domain SET max_objects = NULL WHERE id = 1")
-        tap.ok(t.call("one", create((1, 4))).ok, "without a limit there is none")
-
-
-# ---- rates ----
-
-def spin(link, seconds):
-    times, until = [], time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not link.call(("Query", [item(0x420074, ENUM, 1)])).ok:
-            raise RuntimeError("a query failed")
-        times.append(time.monotonic())
-    return times
-
-
-def rates(t):
-    t.bounds({"client": t.ids["one"], "requests_per_second": 20})
-    t.call("one", ("Query", [item(0x420074, ENUM, 1)]))
-    began, other = time.monotonic(), []
-    aside = threading.Thread(target=lambda: other.extend(crowd(t, "two", 1, lambda link, _: spin(link, 3))[0]))
-    aside.start()
-    times = sorted(x for some in crowd(t, "one", 8, lambda link, _: spin(link, 3)) for x in some)
-    aside.join(30)
-    took = times[-1] - began
-    tap.ok(0.6 * 20 * took < len(times) <= 20 * took + 2, "8 connections together have 20 requests a second",
-           (len(times), took))
-    tap.ok(max(sum(x <= y < x + 1 for y in times) for x in times) <= 24, "in each second of it")
-    tap.ok(len(other) > 10 * len(times), "another client does not notice", (len(other), len(times)))
-    t.bounds({"client": t.ids["one"], "requests_per_second": 1})
-    t.call("one", ("Query", [item(0x420074, ENUM, 1)]))
-    answers = crowd(t, "one", 20, lambda link, _: link.call(("Query", [item(0x420074, ENUM, 1)])))
-    busy = [a for a in answers if not a.ok]
-    tap.ok(8 <= len(answers) - len(busy) <= 13 and busy, "who would wait for more than ten seconds is told so",
-           (len(answers), busy[:2]))
-    gone = t.link("one")
-    gone.tls.sendall(client.message([("Query", [item(0x420074, ENUM, 1)])]))
-    gone.close()
-    t.bounds()
-    time.sleep(0.5)
-    began = time.monotonic()
-    tap.ok(t.call("two", create((1, 4))).ok and t.call("one", create((1, 4))) and t.call("one", create((1, 4))).ok,
-           "without the constraint nobody is held back")
-    tap.ok(time.monotonic() - began < 12, "but for what was asked before", time.monotonic() - began)
-
-
-# ---- while clients work ----
-
-def meanwhile(t, rounds=20):
-    """A constraint holds for each request that begins after it was made, and for none after it is gone."""
-    log, stop, trouble = [], threading.Event(), []
-
-    def one():
-        try:
-            with t.link("one") as link:
-                while not stop.is_set():
-                    began = time.monotonic()
-                    ok = link.call(create((1, 4), length=128)).ok
-                    log.append((began, time.monotonic(), ok))
-        except OSError as e:
-            trouble.append(e)
-    threads = [threading.Thread(target=one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    said = []
-    for i in range(rounds):
-        began = time.monotonic()
-        t.bounds(*([{"role": t.role, "least_length": 256}] if i % 2 else []))
-        said.append((began, time.monotonic(), not i % 2))
-        time.sleep(0.1)
-    stop.set()
-    for thread in threads:
-        thread.join(20)
-    wrong, sure = [], 0
-    for (_, answered, ok), (begins, _, _) in zip(said, said[1:] + [(time.monotonic(), 0, None)]):
-        inside = [x for x in log if x[0] > answered and x[1] < begins]
-        sure += len(inside)
-        wrong += [x for x in inside if x[2] != ok]
-    tap.ok(not trouble and not wrong and sure > rounds, "a constraint holds from the next request on",
-           (trouble, wrong[:3], sure))
-    tap.note("report %d changes of constraints, %d requests, %d certain" % (rounds, len(log), sure))
-
-
 def run(state):
-    t = Bounded(state)
+    t = Bounded(state, "bounds")
     try:
-        for part in (making, extremes, subjects, changes, destroying, defaults, quotas, rates, meanwhile):
+        for part in (making, extremes, subjects, changes, destroying, defaults):
             part(t)
     finally:
         t.end()
