@@ -133,11 +133,12 @@ sources_copy() {
 
 # build_tree SRC BUILD CONFIGURE-OPTION...: autoreconf if needed, configure if the options changed, make.
 build_tree() {
-    local src=$1 build=$2 jobs
+    local src=$1 build=$2 jobs newer=yes
     shift 2
     jobs=$(nproc)
     mkdir -p "$build"
-    if [ ! -x "$src/configure" ] || [ -n "$(find "$src/configure.ac" "$src/m4" -newer "$src/configure" -print -quit)" ]; then
+    [ ! -x "$src/configure" ] || newer=$(find "$src/configure.ac" "$src/m4" -newer "$src/configure" -print -quit)
+    if [ -n "$newer" ]; then
         (cd "$src" && autoreconf -i)
     fi
     if [ ! -e "$build/Makefile" ] || [ "$(cat "$build/.options" 2>/dev/null)" != "$*" ]; then

@@ -6,6 +6,8 @@ EXTRA_DIST += \
 	deploy/keeper \
 	deploy/lib.sh \
 	deploy/quickstart \
+	deploy/quickstart-database.sh \
+	deploy/quickstart-processes.sh \
 	deploy/systemd/holdfast-forward@.service.in \
 	deploy/systemd/holdfastd.service.in \
 	deploy/test

@@ -32,7 +32,8 @@ static enum cli_exit read_name(struct kmip_call *call, struct kmip_attr_ref *ref
     if (ref->tag && kmip_attr_info(ref->tag) && kmip_attr_known(ref->tag, call->version))
         return CLI_DONE;
     return cli_fail(cli, CLI_USAGE, "'holdfast key attributes ID' prints the names; your own begin with x-.",
-                    "%s: KMIP %d.%d has no such attribute", cli->arguments[1], call->version >> 8, call->version & 0xFF);
+                    "%s: KMIP %d.%d has no such attribute", cli->arguments[1], call->version >> 8,
+                    call->version & 0xFF);
 }
 
 /* What all four begin with: an empty request, the attribute meant, and where an option tells it the instance. */
@@ -146,7 +147,8 @@ enum cli_exit cmd_key_set_attribute(struct cli *cli)
     if (code != CLI_DONE)
         return code;
     if (call.version < V2_0)
-        return cli_fail(cli, CLI_USAGE, "Use add-attribute or modify-attribute.", "Set Attribute needs KMIP 2.0 or later");
+        return cli_fail(cli, CLI_USAGE, "Use add-attribute or modify-attribute.",
+                        "Set Attribute needs KMIP 2.0 or later");
     struct kmip_set_attribute_request *in = kmip_call_add(&call, KMIP_OP_SET_ATTRIBUTE);
     if (!in)
         return out_of_memory(cli);

@@ -135,7 +135,8 @@ static bool print_event(void *arg, const struct db_event_row *e)
     struct verify_print *p = arg;
     if (p->rows) {
         json_array_append_new(
-            p->rows, json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}",
+            p->rows, json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, "
+                               "s:s?, s:s?}",
                                "at", e->at, "stream", e->stream, "seq", e->seq, "client", e->client, "fingerprint",
                                e->fingerprint, "address", e->address, "protocol", e->protocol, "correlation",
                                e->correlation, "position", e->position, "operation", e->operation, "object", e->object,

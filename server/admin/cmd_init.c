@@ -314,8 +314,9 @@ static enum cli_exit init_proof(struct ceremony *c)
         return cli_fail(c->cli, cli_exit_of(rc), "Is it the proof of this cluster's escrow?",
                         "the proof does not fit: %s", rc_text(rc));
     code = store_rows(c, buf_view(&rows), "Admin Confirm Escrow");
-    return code == CLI_DONE ? tell(c->cli, "escrow confirmed", "The escrow is good; the vault may serve. Start the server.\n")
-                            : code;
+    if (code != CLI_DONE)
+        return code;
+    return tell(c->cli, "escrow confirmed", "The escrow is good; the vault may serve. Start the server.\n");
 }
 
 /* Whether this node, or this database, has a root already. */
@@ -344,7 +345,8 @@ enum cli_exit cmd_init(struct cli *cli)
     if (cli_given(cli, OPT_PROOF))
         return init_proof(&c);
     if (!exists(&c, "node.state") && finish_interrupted(&c))
-        return tell(cli, "finished an interrupted init", "Finished what an earlier run had begun: the root of keys is made.\n");
+        return tell(cli, "finished an interrupted init",
+                    "Finished what an earlier run had begun: the root of keys is made.\n");
     code = refuse_second_init(&c);
     if (code != CLI_DONE)
         return code;
@@ -395,7 +397,8 @@ enum cli_exit cmd_recovery_check(struct cli *cli)
         return code;
     rc_t rc = escrow_check(buf_view(&escrow), buf_view(&key), &proof);
     if (rc != RC_OK)
-        return cli_fail(cli, cli_exit_of(rc), "Try the other copies of escrow and key; without them there is no recovery.",
+        return cli_fail(cli, cli_exit_of(rc),
+                        "Try the other copies of escrow and key; without them there is no recovery.",
                         "the escrow in %s does not open with this key: %s", cli->option[OPT_ESCROW], rc_text(rc));
     if (cli_given(cli, OPT_OUT))
         code = cli_write_file(cli, cli->option[OPT_OUT], buf_view(&proof), PUBLIC_MODE);

@@ -51,7 +51,8 @@ enum cli_exit key_usage_option(struct cli *cli, uint32_t *mask)
             if (bytes_is(bytes_of(text, len), bits[i].name))
                 bit = bits[i].value;
         if (!bit)
-            return cli_fail(cli, CLI_USAGE, "For instance Encrypt,Decrypt or WrapKey,UnwrapKey or MACGenerate,MACVerify.",
+            return cli_fail(cli, CLI_USAGE,
+                            "For instance Encrypt,Decrypt or WrapKey,UnwrapKey or MACGenerate,MACVerify.",
                             "--usage: KMIP has no use named %.*s", (int)len, text);
         *mask |= bit;
         text += len + (text[len] == ',');
@@ -134,7 +135,8 @@ enum cli_exit cmd_key_create(struct cli *cli)
     if (code != CLI_DONE)
         return code;
     const struct kmip_create_response *made = KMIP_PAYLOAD(&call.response->items[0], create_response);
-    return print_done(cli, made->unique_identifier.text, cli_given(cli, OPT_ACTIVATE) ? "created and activated" : "created");
+    return print_done(cli, made->unique_identifier.text,
+                      cli_given(cli, OPT_ACTIVATE) ? "created and activated" : "created");
 }
 
 static struct kmip_key_block *new_key_block(struct arena *a, struct bytes material, uint32_t format)

@@ -29,9 +29,11 @@ static enum cli_exit server_down(struct cli *cli, const struct config *config, c
     char pinned[CONFIG_TEXT_SIZE + 16];
     snprintf(pinned, sizeof pinned, "%s/node.state", config->server_state_dir);
     if (access(pinned, F_OK) != 0)
-        return cli_fail(cli, CLI_CONNECT, "Run 'holdfast init' as root, then start the server: systemctl start holdfastd",
+        return cli_fail(cli, CLI_CONNECT,
+                        "Run 'holdfast init' as root, then start the server: systemctl start holdfastd",
                         "the server is not running, and this node has no root of keys yet (no %s)", pinned);
-    return cli_fail(cli, CLI_CONNECT, "Start it: systemctl start holdfastd. Its log says why it ended: journalctl -u holdfastd",
+    return cli_fail(cli, CLI_CONNECT,
+                    "Start it: systemctl start holdfastd. Its log says why it ended: journalctl -u holdfastd",
                     "the server is not running: nothing answers on %s", path);
 }
 

@@ -98,8 +98,8 @@ static enum cli_exit tell_transport(struct cli *cli, rc_t rc, const char *why)
     case RC_UNAVAILABLE:
     case RC_TIMEOUT:
     case RC_IO:
-        return cli_fail(cli, CLI_CONNECT, "Is the server running there? 'holdfast status' on its machine says how it is.",
-                        "%s", why);
+        return cli_fail(cli, CLI_CONNECT,
+                        "Is the server running there? 'holdfast status' on its machine says how it is.", "%s", why);
     default:
         return cli_fail(cli, CLI_INTERNAL, NULL, "%s", why);
     }

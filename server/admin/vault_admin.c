@@ -137,13 +137,15 @@ enum cli_exit vault_admin_step(struct cli *cli, struct vault_admin *vault, const
                         rc_text(rc));
     if (reply.rc == RC_NAME_TAKEN)
         return cli_fail(cli, CLI_REFUSED,
-                        "If an interrupted run left them, and no other Holdfast uses this TPM, repeat with --replace; else choose "
-                        "others with --nv-index.",
+                        "If an interrupted run left them, and no other Holdfast uses this TPM, repeat with --replace; else "
+                        "choose others with --nv-index.",
                         "the TPM has Holdfast's NV indices already: %.*s", (int)reply.status.len,
                         (const char *)reply.status.data);
     if (reply.rc != RC_OK)
         return cli_fail(cli, reply.rc == RC_TPM ? CLI_CONNECT : cli_exit_of(reply.rc), NULL, "%s: %.*s",
                         rc_text(reply.rc), (int)reply.status.len, (const char *)reply.status.data);
     rc = admin_answer_decode(reply.status, answer);
-    return rc == RC_OK ? CLI_DONE : cli_fail(cli, CLI_INTERNAL, NULL, "the vault's answer makes no sense: %s", rc_text(rc));
+    if (rc != RC_OK)
+        return cli_fail(cli, CLI_INTERNAL, NULL, "the vault's answer makes no sense: %s", rc_text(rc));
+    return CLI_DONE;
 }

@@ -25,6 +25,7 @@ server_main_holdfast_worker_LDADD = \
 bin_PROGRAMS += server/main/holdfast
 server_main_holdfast_SOURCES = server/main/holdfast.c
 server_main_holdfast_LDADD = \
-	server/admin/libadmin.a server/forward/libforward.a server/process/libprocess.a server/policy/libpolicy.a certs/libcerts.a db/libdb.a server/vault/libvault.a \
+	server/admin/libadmin.a server/forward/libforward.a server/process/libprocess.a server/policy/libpolicy.a \
+	certs/libcerts.a db/libdb.a server/vault/libvault.a \
 	server/vault/libvaultclient.a server/ipc/libipc.a server/base/libbase.a proto/libproto.a \
 	$(EVENT_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS) $(TSS2_LIBS) $(OPENSSL_LIBS) -lpthread

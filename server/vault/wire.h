@@ -1,8 +1,8 @@
 /*
  * Calls and replies of the vault on the socket: one frame each (server/ipc/frame.h), code =
  * vault_op, fixed fields in a fixed order, big-endian, and at most one field of variable length
- * without a length of its own, which is the rest of the payload. Used by client.c (workers, CLI) and by the vault; knows no key
- * and no socket.
+ * without a length of its own, which is the rest of the payload. Used by client.c (workers, CLI) and
+ * by the vault; knows no key and no socket.
  */
 #ifndef SERVER_VAULT_WIRE_H
 #define SERVER_VAULT_WIRE_H

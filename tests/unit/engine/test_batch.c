@@ -300,7 +300,8 @@ START_TEST(log_and_interop_stand_in_the_audit)
                          " WHERE correlation = '%s-0'",
                          mark),
                      "- two\\x0Alines, 'quoted' -");
-    ck_assert_str_eq(sql("SELECT detail FROM audit.events WHERE correlation = '%s-1' AND position = 0", mark), "case 7");
+    ck_assert_str_eq(sql("SELECT detail FROM audit.events WHERE correlation = '%s-1' AND position = 0", mark),
+                     "case 7");
 }
 END_TEST
 

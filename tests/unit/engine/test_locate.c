@@ -235,7 +235,8 @@ START_TEST(dates)
     }
     ck_assert_uint_eq(seen, 12);
     ck_assert_uint_eq(count_by(V1_4, date(KMIP_TAG_ACTIVATION_DATE, T0), date(KMIP_TAG_ACTIVATION_DATE, T0)), 1);
-    ck_assert_uint_eq(count_by(V1_4, date(KMIP_TAG_ACTIVATION_DATE, T0 + 9), date(KMIP_TAG_ACTIVATION_DATE, T0 + 1)), 0);
+    ck_assert_uint_eq(count_by(V1_4, date(KMIP_TAG_ACTIVATION_DATE, T0 + 9), date(KMIP_TAG_ACTIVATION_DATE, T0 + 1)),
+                      0);
 }
 END_TEST
 

@@ -72,7 +72,8 @@ static uint32_t create_reason(struct session *s, uint16_t version, const char *n
 START_TEST(a_key_is_made_like_its_template)
 {
     for (uint16_t version = V1_0; version <= V1_4; version++) {
-        const char *one = arena_fmt(&rig.arena, "like-%x-1", version), *two = arena_fmt(&rig.arena, "like-%x-2", version);
+        const char *one = arena_fmt(&rig.arena, "like-%x-1", version);
+        const char *two = arena_fmt(&rig.arena, "like-%x-2", version);
         const char *first = new_template(rig.alice, one, "g1"), *second = new_template(rig.alice, two, "g2");
         struct kmip_request *rq = request_new(version, 1);
         struct kmip_create_request *in = create_like(rq, 0, (const char *[]){one, two}, 2);

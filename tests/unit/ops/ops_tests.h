@@ -41,10 +41,10 @@ size_t world_encode(struct world *w);
 
 /* The rules that every domain begins with, as policy.for_client() says them. */
 #define FIRST_RULES                                                                                                    \
-    "{\"rules\":[{\"id\":1,\"policy\":\"*\",\"effect\":\"allow\",\"permissions\":[\"*\"],\"owner\":\"self\"},"                    \
-    "{\"id\":2,\"policy\":\"*\",\"effect\":\"allow\",\"permissions\":[\"*\"],\"owner\":\"group\"},"                             \
-    "{\"id\":3,\"policy\":\"public\",\"effect\":\"allow\",\"owner\":\"any\","                                               \
-    "\"permissions\":[\"locate\",\"check\",\"get\",\"get-attributes\",\"get-attribute-list\"]}],"                               \
+    "{\"rules\":[{\"id\":1,\"policy\":\"*\",\"effect\":\"allow\",\"permissions\":[\"*\"],\"owner\":\"self\"},"         \
+    "{\"id\":2,\"policy\":\"*\",\"effect\":\"allow\",\"permissions\":[\"*\"],\"owner\":\"group\"},"                    \
+    "{\"id\":3,\"policy\":\"public\",\"effect\":\"allow\",\"owner\":\"any\","                                          \
+    "\"permissions\":[\"locate\",\"check\",\"get\",\"get-attributes\",\"get-attribute-list\"]}],"                      \
     "\"second_factor\":false,\"quirks\":[]}"
 
 extern const uint16_t every_version[KMIP_VERSION_COUNT];
