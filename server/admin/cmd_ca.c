@@ -381,20 +381,13 @@ static bool print_client(void *arg, const struct db_client *c)
 
 enum cli_exit cmd_client_list(struct cli *cli)
 {
-    struct config config;
     AUTO_DB db = NULL;
-    enum cli_exit code = cli_config(cli, &config);
-    if (code == CLI_DONE)
-        code = admin_db_open(cli, &config, DB_ROLE_POLICY, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     struct client_print print = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL};
     rc_t rc = db_client_list(db, print_client, &print);
-    if (rc != RC_OK) {
-        json_decref(print.rows);
-        return admin_db_fail(cli, db, rc, "the clients cannot be listed");
-    }
-    return print.rows ? cli_print_json(cli, print.rows) : CLI_DONE;
+    return admin_db_listed(cli, db, rc, print.rows, "the clients cannot be listed");
 }
 
 /* The revoked certificates of one issuer, as the CRL wants them. */

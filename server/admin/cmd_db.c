@@ -43,6 +43,23 @@ enum cli_exit admin_db_open(struct cli *cli, const struct config *config, const 
     return CLI_DONE;
 }
 
+enum cli_exit admin_db_begin(struct cli *cli, const char *role, struct config *config, struct db_admin **out)
+{
+    struct config own;
+    if (!config)
+        config = &own;
+    enum cli_exit code = cli_config(cli, config);
+    return code == CLI_DONE ? admin_db_open(cli, config, role, out) : code;
+}
+
+enum cli_exit admin_db_listed(struct cli *cli, struct db_admin *db, rc_t rc, json_t *rows, const char *what)
+{
+    if (rc == RC_OK)
+        return rows ? cli_print_json(cli, rows) : CLI_DONE;
+    json_decref(rows);
+    return admin_db_fail(cli, db, rc, what);
+}
+
 enum cli_exit admin_db_fail(struct cli *cli, struct db_admin *db, rc_t rc, const char *what)
 {
     const char *detail = db_admin_error(db);
@@ -59,12 +76,8 @@ static void show_progress(void *arg, const char *text)
 
 enum cli_exit cmd_db_migrate(struct cli *cli)
 {
-    struct config config;
-    enum cli_exit code = cli_config(cli, &config);
-    if (code != CLI_DONE)
-        return code;
     AUTO_DB db = NULL;
-    code = admin_db_open(cli, &config, DB_ROLE_MIGRATOR, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_MIGRATOR, NULL, &db);
     if (code != CLI_DONE)
         return code;
     unsigned before = 0, have = 0, want = 0;
@@ -111,11 +124,8 @@ enum cli_exit cmd_audit_verify(struct cli *cli)
     struct config config;
     if (cli->argument_count == 1)
         return audit_verify_file(cli, cli->arguments[0]);
-    enum cli_exit code = cli_config(cli, &config);
-    if (code != CLI_DONE)
-        return code;
     AUTO_DB db = NULL;
-    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_AUDITOR, &config, &db);
     if (code != CLI_DONE)
         return code;
     struct verify_print print = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL};
@@ -152,23 +162,15 @@ static bool print_event(void *arg, const struct db_event_row *e)
 
 enum cli_exit cmd_audit_tail(struct cli *cli)
 {
-    struct config config;
     long lines = 20;
     enum cli_exit code = cli_number(cli, OPT_LINES, 1, 100000, &lines);
-    if (code == CLI_DONE)
-        code = cli_config(cli, &config);
-    if (code != CLI_DONE)
-        return code;
     AUTO_DB db = NULL;
-    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    if (code == CLI_DONE)
+        code = admin_db_begin(cli, DB_ROLE_AUDITOR, NULL, &db);
     if (code != CLI_DONE)
         return code;
     int64_t cursor = 0;
     struct verify_print print = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL};
     rc_t rc = db_audit_tail(db, (unsigned)lines, &cursor, print_event, &print);
-    if (rc != RC_OK) {
-        json_decref(print.rows);
-        return admin_db_fail(cli, db, rc, "the audit events cannot be read");
-    }
-    return print.rows ? cli_print_json(cli, print.rows) : CLI_DONE;
+    return admin_db_listed(cli, db, rc, print.rows, "the audit events cannot be read");
 }

@@ -116,7 +116,7 @@ enum cli_exit cmd_domain_add(struct cli *cli)
     AUTO_DB db = NULL;
     enum cli_exit code = policy_reason(cli);
     if (code == CLI_DONE)
-        code = policy_open(cli, &config, &db);
+        code = admin_db_begin(cli, DB_ROLE_POLICY, &config, &db);
     if (code == CLI_DONE)
         code = add(cli, db, &w);
     if (code != CLI_DONE)

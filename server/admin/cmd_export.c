@@ -130,16 +130,12 @@ static void describe(const struct db_export *what, bool csv, char out[512])
 
 enum cli_exit cmd_audit_export(struct cli *cli)
 {
-    struct config config;
     struct db_export what;
     bool csv = false;
     enum cli_exit code = read_selection(cli, &what, &csv);
-    if (code == CLI_DONE)
-        code = cli_config(cli, &config);
-    if (code != CLI_DONE)
-        return code;
     AUTO_DB db = NULL;
-    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    if (code == CLI_DONE)
+        code = admin_db_begin(cli, DB_ROLE_AUDITOR, NULL, &db);
     if (code != CLI_DONE)
         return code;
     struct export_run e = {.cli = cli, .told_us = clock_monotonic_us()};

@@ -130,13 +130,6 @@ static enum cli_exit take_password(struct cli *cli, struct db_admin *db, const c
 
 /* ---- commands ---- */
 
-static enum cli_exit open_policy(struct cli *cli, struct db_admin **db)
-{
-    struct config config;
-    enum cli_exit code = cli_config(cli, &config);
-    return code == CLI_DONE ? admin_db_open(cli, &config, DB_ROLE_POLICY, db) : code;
-}
-
 static const char *why(const struct cli *cli)
 {
     return cli_value(cli, OPT_WHY, "none given");
@@ -159,7 +152,7 @@ enum cli_exit cmd_client_password(struct cli *cli)
     AUTO_DB db = NULL;
     if (!user)
         return cli_fail(cli, CLI_USAGE, NULL, "say which user name the client brings: --user USER");
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code == CLI_DONE)
         code = take_password(cli, db, client, &hashed);
     if (code != CLI_DONE)
@@ -209,7 +202,7 @@ enum cli_exit cmd_client_device(struct cli *cli)
     if (!any_fact(cli))
         return cli_fail(cli, CLI_USAGE, "'holdfast client device --help' lists them.",
                         "say by what the device is known: at least one of its identifiers");
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code == CLI_DONE && with_password)
         code = take_password(cli, db, client, &hashed);
     if (code != CLI_DONE)
@@ -228,7 +221,7 @@ enum cli_exit cmd_client_factor_remove(struct cli *cli)
     AUTO_DB db = NULL;
     if (id[strspn(id, "0123456789")] || !*id)
         return cli_fail(cli, CLI_USAGE, "'holdfast client factors' lists them.", "'%s' is no number of a factor", id);
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_factor_remove(db, id, why(cli));
@@ -267,14 +260,10 @@ static bool print_factor(void *arg, const struct db_factor_row *row)
 enum cli_exit cmd_client_factors(struct cli *cli)
 {
     AUTO_DB db = NULL;
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     struct print print = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL};
     rc_t rc = db_factor_list(db, cli->argument_count ? cli->arguments[0] : NULL, print_factor, &print);
-    if (rc != RC_OK) {
-        json_decref(print.rows);
-        return admin_db_fail(cli, db, rc, "the factors cannot be listed");
-    }
-    return print.rows ? cli_print_json(cli, print.rows) : CLI_DONE;
+    return admin_db_listed(cli, db, rc, print.rows, "the factors cannot be listed");
 }

@@ -67,17 +67,22 @@ static rc_t add_both(struct kmip_call *call, struct kmip_attributes *list, uint3
     return RC_OK;
 }
 
+/* What the options say of an asymmetric key; what they do not give stays as it is. */
+static enum cli_exit read_options(struct cli *cli, uint32_t *algorithm, long *length, uint32_t *usage)
+{
+    enum cli_exit code =
+        key_enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, algorithm);
+    if (code == CLI_DONE)
+        code = cli_number(cli, OPT_LENGTH, 1, PAIR_BITS_MOST, length);
+    return code == CLI_DONE ? key_usage_option(cli, usage) : code;
+}
+
 static enum cli_exit build_pair(struct kmip_call *call)
 {
     struct cli *cli = call->cli;
     uint32_t algorithm = KMIP_ALGORITHM_RSA, usage = KMIP_USAGE_SIGN;
     long length = 0;
-    enum cli_exit code =
-        key_enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
-    if (code == CLI_DONE)
-        code = cli_number(cli, OPT_LENGTH, 1, PAIR_BITS_MOST, &length);
-    if (code == CLI_DONE)
-        code = key_usage_option(cli, &usage);
+    enum cli_exit code = read_options(cli, &algorithm, &length, &usage);
     if (code != CLI_DONE)
         return code;
     struct kmip_create_key_pair_request *request = kmip_call_add(call, KMIP_OP_CREATE_KEY_PAIR);
@@ -195,12 +200,7 @@ static enum cli_exit add_request(struct kmip_call *call, const struct key_pem *p
     struct cli *cli = call->cli;
     uint32_t algorithm = 0, usage = usual_usage(pem->object_type);
     long length = 0;
-    enum cli_exit code =
-        key_enum_option(cli, OPT_ALGORITHM, "algorithm", KMIP_TAG_CRYPTOGRAPHIC_ALGORITHM, &algorithm);
-    if (code == CLI_DONE)
-        code = cli_number(cli, OPT_LENGTH, 1, PAIR_BITS_MOST, &length);
-    if (code == CLI_DONE)
-        code = key_usage_option(cli, &usage);
+    enum cli_exit code = read_options(cli, &algorithm, &length, &usage);
     if (code != CLI_DONE)
         return code;
     struct kmip_register_request *request = kmip_call_add(call, KMIP_OP_REGISTER);

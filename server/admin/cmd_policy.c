@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "db/admin_policy.h"
-#include "server/admin/admin_db.h"
+#include "server/admin/policy_call.h"
 
 enum { ARGUMENTS_ROOM = 24, TEXT_ROOM = 24 };
 
@@ -95,26 +95,11 @@ static enum cli_exit add_options(struct cli *cli, struct call *call, const struc
     return CLI_DONE;
 }
 
-static enum cli_exit open_policy(struct cli *cli, struct db_admin **db)
-{
-    struct config config;
-    enum cli_exit code = cli_config(cli, &config);
-    return code == CLI_DONE ? admin_db_open(cli, &config, DB_ROLE_POLICY, db) : code;
-}
-
-static enum cli_exit need_reason(struct cli *cli)
-{
-    if (cli_given(cli, OPT_WHY))
-        return CLI_DONE;
-    return cli_fail(cli, CLI_USAGE, "It is kept with the change and in the audit trail.",
-                    "say why, with --reason TEXT");
-}
-
 /* Calls the function. *number is what it returns. */
 static enum cli_exit run(struct cli *cli, const char *function, const struct call *call, int64_t *number)
 {
     AUTO_DB db = NULL;
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_policy_call_named(db, function, call->arguments, call->count, number);
@@ -161,7 +146,7 @@ static enum cli_exit add_rule(struct cli *cli, const char *function)
     char name[1024];
     add(&call, "subject", "text", cli->arguments[0]);
     add(&call, "permissions", "text[]", cli->arguments[1]);
-    enum cli_exit code = need_reason(cli);
+    enum cli_exit code = policy_reason(cli);
     if (code == CLI_DONE)
         code = add_options(cli, &call, rule_options, sizeof rule_options / sizeof *rule_options);
     if (code == CLI_DONE)
@@ -193,7 +178,7 @@ static enum cli_exit remove_numbered(struct cli *cli, const char *function, cons
     if (number <= 0 || *end)
         return cli_fail(cli, CLI_USAGE, NULL, "'%s' is no number of a %s", cli->arguments[0], what);
     add(&call, argument, "bigint", cli->arguments[0]);
-    enum cli_exit code = need_reason(cli);
+    enum cli_exit code = policy_reason(cli);
     if (code == CLI_DONE)
         code = add_options(cli, &call, reason_options, 1);
     if (code == CLI_DONE)
@@ -212,7 +197,7 @@ enum cli_exit cmd_policy_bound_add(struct cli *cli)
 {
     struct call call = {0};
     add(&call, "subject", "text", cli->arguments[0]);
-    enum cli_exit code = need_reason(cli);
+    enum cli_exit code = policy_reason(cli);
     if (code == CLI_DONE)
         code = add_options(cli, &call, bound_options, sizeof bound_options / sizeof *bound_options);
     return code == CLI_DONE ? run_add(cli, "bound_add", &call, "constraint") : code;
@@ -231,7 +216,7 @@ static enum cli_exit change_defaults(struct cli *cli, const char *function, cons
     add(&call, "object_type", "text", type);
     if (cli->argument_count > 1)
         add(&call, "attributes", "jsonb", cli->arguments[1]);
-    enum cli_exit code = need_reason(cli);
+    enum cli_exit code = policy_reason(cli);
     if (code == CLI_DONE)
         code = add_options(cli, &call, reason_options, sizeof reason_options / sizeof *reason_options);
     if (code == CLI_DONE)
@@ -308,7 +293,7 @@ static enum cli_exit list(struct cli *cli, const char *view, size_t head)
 {
     AUTO_DB db = NULL;
     struct listing l = {cli, head, json_array()};
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     rc_t rc = code == CLI_DONE ? db_policy_list(db, view, cli->option[OPT_RULE_DOMAIN], collect, &l) : RC_OK;
     if (rc != RC_OK)
         code = admin_db_fail(cli, db, rc, "the policy cannot be read");
@@ -366,7 +351,7 @@ enum cli_exit cmd_policy_explain(struct cli *cli)
 {
     AUTO_DB db = NULL;
     struct listing l = {cli, 0, json_array()};
-    enum cli_exit code = open_policy(cli, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     rc_t rc = RC_OK;
     if (code == CLI_DONE)
         rc = db_policy_explain(db, cli->arguments[0], cli->arguments[1],

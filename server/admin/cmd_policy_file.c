@@ -46,10 +46,9 @@ static enum cli_exit read_policy(struct cli *cli, struct buf *text)
 
 enum cli_exit cmd_policy_export(struct cli *cli)
 {
-    struct config config;
     AUTO_DB db = NULL;
     AUTO_BUF text = BUF_EMPTY;
-    enum cli_exit code = policy_open(cli, &config, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_policy_export(db, cli->argument_count ? cli->arguments[0] : NULL, &text);
@@ -89,12 +88,11 @@ static enum cli_exit print_changes(struct cli *cli, struct changes *changes, con
 
 enum cli_exit cmd_policy_diff(struct cli *cli)
 {
-    struct config config;
     AUTO_DB db = NULL;
     AUTO_BUF file = BUF_EMPTY;
     enum cli_exit code = read_policy(cli, &file);
     if (code == CLI_DONE)
-        code = policy_open(cli, &config, &db);
+        code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     struct changes changes = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL, 0};
@@ -167,7 +165,7 @@ enum cli_exit cmd_policy_apply(struct cli *cli)
     if (code == CLI_DONE)
         code = read_policy(cli, &file);
     if (code == CLI_DONE)
-        code = policy_open(cli, &config, &db);
+        code = admin_db_begin(cli, DB_ROLE_POLICY, &config, &db);
     if (code != CLI_DONE)
         return code;
     struct changes changes = {cli, cli_given(cli, OPT_JSON) ? json_array() : NULL, 0};

@@ -57,14 +57,13 @@ static enum cli_exit check_number(struct cli *cli)
 
 enum cli_exit cmd_approve(struct cli *cli)
 {
-    struct config config;
     AUTO_DB db = NULL;
     bool approved = false;
     enum cli_exit code = check_number(cli);
     if (code == CLI_DONE)
         code = policy_reason(cli);
     if (code == CLI_DONE)
-        code = policy_open(cli, &config, &db);
+        code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_request_approve(db, cli->arguments[0], cli->option[OPT_WHY], &approved);

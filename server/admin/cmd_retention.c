@@ -76,12 +76,8 @@ static void print_months(struct month_print *p)
 
 enum cli_exit cmd_audit_partitions(struct cli *cli)
 {
-    struct config config;
-    enum cli_exit code = cli_config(cli, &config);
-    if (code != CLI_DONE)
-        return code;
     AUTO_DB db = NULL;
-    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_AUDITOR, NULL, &db);
     if (code != CLI_DONE)
         return code;
     struct month_print print = {cli, db, json_array()};
@@ -364,11 +360,8 @@ enum cli_exit cmd_audit_stubs(struct cli *cli)
 {
     struct config config;
     struct node_state state;
-    enum cli_exit code = cli_config(cli, &config);
-    if (code != CLI_DONE)
-        return code;
     AUTO_DB db = NULL;
-    code = admin_db_open(cli, &config, DB_ROLE_AUDITOR, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_AUDITOR, &config, &db);
     if (code != CLI_DONE)
         return code;
     struct stub_check check = {.cli = cli,

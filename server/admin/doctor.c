@@ -22,10 +22,13 @@ enum { ENDS_SOON_S = 30 * 86400 };
 
 /* ---- findings ---- */
 
-static void add(struct doctor *d, const char *severity, const char *code, const char *next, const char *what)
+static void __attribute__((format(printf, 5, 0)))
+add(struct doctor *d, const char *severity, const char *code, const char *next, const char *format, va_list args)
 {
+    char what[2048];
     size_t i;
     json_t *old;
+    vsnprintf(what, sizeof what, format, args);
     json_array_foreach(d->findings, i, old)
         if (strcmp(json_string_value(json_object_get(old, "code")), code) == 0 &&
             strcmp(json_string_value(json_object_get(old, "what")), what) == 0)
@@ -36,23 +39,19 @@ static void add(struct doctor *d, const char *severity, const char *code, const 
 
 void doctor_error(struct doctor *d, const char *code, const char *next, const char *what, ...)
 {
-    char text[2048];
     va_list args;
     va_start(args, what);
-    vsnprintf(text, sizeof text, what, args);
+    add(d, "error", code, next, what, args);
     va_end(args);
     d->refused = true;
-    add(d, "error", code, next, text);
 }
 
 void doctor_warn(struct doctor *d, const char *code, const char *next, const char *what, ...)
 {
-    char text[2048];
     va_list args;
     va_start(args, what);
-    vsnprintf(text, sizeof text, what, args);
+    add(d, "warning", code, next, what, args);
     va_end(args);
-    add(d, "warning", code, next, text);
 }
 
 /* ---- files ---- */

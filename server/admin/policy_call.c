@@ -5,12 +5,6 @@
 
 #include <string.h>
 
-enum cli_exit policy_open(struct cli *cli, struct config *config, struct db_admin **db)
-{
-    enum cli_exit code = cli_config(cli, config);
-    return code == CLI_DONE ? admin_db_open(cli, config, DB_ROLE_POLICY, db) : code;
-}
-
 enum cli_exit policy_reason(struct cli *cli)
 {
     if (cli_given(cli, OPT_WHY))
@@ -30,11 +24,10 @@ enum cli_exit policy_done(struct cli *cli, const char *done)
 enum cli_exit policy_change(struct cli *cli, const char *function, size_t count,
                             const char *const *values, const char *done, const char *not_done)
 {
-    struct config config;
     AUTO_DB db = NULL;
     enum cli_exit code = policy_reason(cli);
     if (code == CLI_DONE)
-        code = policy_open(cli, &config, &db);
+        code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_policy_call(db, function, count, values);
@@ -63,9 +56,8 @@ static bool list_row(void *arg, const char *json)
 
 enum cli_exit policy_list(struct cli *cli, const char *what, policy_print_fn *print)
 {
-    struct config config;
     AUTO_DB db = NULL;
-    enum cli_exit code = policy_open(cli, &config, &db);
+    enum cli_exit code = admin_db_begin(cli, DB_ROLE_POLICY, NULL, &db);
     if (code != CLI_DONE)
         return code;
     struct list l = {
@@ -73,11 +65,7 @@ enum cli_exit policy_list(struct cli *cli, const char *what, policy_print_fn *pr
     rc_t rc = db_policy_rows(db, what, list_row, &l);
     if (rc == RC_OK && l.failed)
         rc = RC_NO_MEMORY;
-    if (rc != RC_OK) {
-        json_decref(l.rows);
-        return admin_db_fail(cli, db, rc, "they cannot be listed");
-    }
-    return l.rows ? cli_print_json(cli, l.rows) : CLI_DONE;
+    return admin_db_listed(cli, db, rc, l.rows, "they cannot be listed");
 }
 
 const char *policy_text(const json_t *row, const char *column, const char *preset)

@@ -9,8 +9,6 @@
 
 #include "server/admin/admin_db.h"
 
-/* Connects as holdfast_policy. Tells the error. */
-enum cli_exit policy_open(struct cli *cli, struct config *config, struct db_admin **db);
 /*
  * Checks that --reason is given, connects, calls policy.FUNCTION(values) (db_policy_call()) and
  * says what was done, or what was not: "SENTENCE: why". Both are whole texts, as a person reads
