@@ -35,6 +35,16 @@ static const struct {
 #undef EXIT_CODE
 };
 
+_Static_assert(OPT_COUNT <= 128, "an option set has 128 bits");
+
+const struct command commands[] = {
+#define COMMAND(words, arguments, least, most, options, summary, help, run) \
+    {words, arguments, least, most, options, summary, help, run},
+#include "server/admin/commands.def"
+#undef COMMAND
+    {NULL, NULL, 0, 0, 0, NULL, NULL, NULL},
+};
+
 static bool command_takes(const struct command *command, int option)
 {
     return command->options >> option & 1;

@@ -50,7 +50,7 @@ struct cli {
 /* The whole command: parse, run, flush. Returns the exit code. */
 int cli_main(int argc, char **argv);
 
-/* The table; ends with words == NULL. */
+/* The table of commands.def; ends with words == NULL. */
 extern const struct command commands[];
 
 /*
@@ -91,88 +91,8 @@ enum cli_exit cli_write_file(struct cli *cli, const char *path, struct bytes con
 struct buf;
 enum cli_exit cli_read_file(struct cli *cli, const char *path, size_t limit, struct buf *content);
 
-/* The commands, by the file they live in. */
-enum cli_exit cmd_help(struct cli *cli);
-enum cli_exit cmd_version(struct cli *cli);
-enum cli_exit cmd_init(struct cli *cli);
-enum cli_exit cmd_approval_sign(struct cli *cli);
-enum cli_exit cmd_approval_request(struct cli *cli);
-enum cli_exit cmd_approval_accept(struct cli *cli);
-enum cli_exit cmd_recovery_check(struct cli *cli);
-enum cli_exit cmd_recovery_restore(struct cli *cli);
-enum cli_exit cmd_status(struct cli *cli);
-enum cli_exit cmd_trace(struct cli *cli);
-enum cli_exit cmd_client_doctor(struct cli *cli);
-enum cli_exit cmd_config_show(struct cli *cli);
-enum cli_exit cmd_config_check(struct cli *cli);
-enum cli_exit cmd_db_migrate(struct cli *cli);
-enum cli_exit cmd_ca_init(struct cli *cli);
-enum cli_exit cmd_domain_add(struct cli *cli);
-enum cli_exit cmd_domain_list(struct cli *cli);
-enum cli_exit cmd_domain_limits(struct cli *cli);
-enum cli_exit cmd_domain_enable(struct cli *cli);
-enum cli_exit cmd_domain_disable(struct cli *cli);
-enum cli_exit cmd_group_add(struct cli *cli);
-enum cli_exit cmd_group_remove(struct cli *cli);
-enum cli_exit cmd_group_share(struct cli *cli);
-enum cli_exit cmd_group_join(struct cli *cli);
-enum cli_exit cmd_group_leave(struct cli *cli);
-enum cli_exit cmd_group_list(struct cli *cli);
-enum cli_exit cmd_role_add(struct cli *cli);
-enum cli_exit cmd_role_remove(struct cli *cli);
-enum cli_exit cmd_role_give(struct cli *cli);
-enum cli_exit cmd_role_take(struct cli *cli);
-enum cli_exit cmd_role_list(struct cli *cli);
-enum cli_exit cmd_client_set(struct cli *cli);
-enum cli_exit cmd_client_enable(struct cli *cli);
-enum cli_exit cmd_client_disable(struct cli *cli);
-enum cli_exit cmd_client_add(struct cli *cli);
-enum cli_exit cmd_client_list(struct cli *cli);
-enum cli_exit cmd_client_revoke(struct cli *cli);
-enum cli_exit cmd_client_password(struct cli *cli);
-enum cli_exit cmd_client_device(struct cli *cli);
-enum cli_exit cmd_client_factors(struct cli *cli);
-enum cli_exit cmd_client_factor_remove(struct cli *cli);
-enum cli_exit cmd_server_cert_renew(struct cli *cli);
-enum cli_exit cmd_policy_export(struct cli *cli);
-enum cli_exit cmd_policy_diff(struct cli *cli);
-enum cli_exit cmd_policy_apply(struct cli *cli);
-enum cli_exit cmd_requests(struct cli *cli);
-enum cli_exit cmd_approve(struct cli *cli);
-enum cli_exit cmd_refuse(struct cli *cli);
-enum cli_exit cmd_audit_verify(struct cli *cli);
-enum cli_exit cmd_audit_tail(struct cli *cli);
-enum cli_exit cmd_policy_allow(struct cli *cli);
-enum cli_exit cmd_policy_deny(struct cli *cli);
-enum cli_exit cmd_policy_require_approval(struct cli *cli);
-enum cli_exit cmd_policy_remove(struct cli *cli);
-enum cli_exit cmd_policy_list(struct cli *cli);
-enum cli_exit cmd_policy_explain(struct cli *cli);
-enum cli_exit cmd_policy_permissions(struct cli *cli);
-enum cli_exit cmd_policy_bound_add(struct cli *cli);
-enum cli_exit cmd_policy_bound_remove(struct cli *cli);
-enum cli_exit cmd_policy_bounds(struct cli *cli);
-enum cli_exit cmd_policy_default_set(struct cli *cli);
-enum cli_exit cmd_policy_default_remove(struct cli *cli);
-enum cli_exit cmd_policy_defaults(struct cli *cli);
-enum cli_exit cmd_audit_export(struct cli *cli);
-enum cli_exit cmd_audit_partitions(struct cli *cli);
-enum cli_exit cmd_audit_retention(struct cli *cli);
-enum cli_exit cmd_audit_drop(struct cli *cli);
-enum cli_exit cmd_audit_stubs(struct cli *cli);
-enum cli_exit cmd_audit_forward(struct cli *cli);
-enum cli_exit cmd_key_create(struct cli *cli);
-enum cli_exit cmd_key_create_pair(struct cli *cli);
-enum cli_exit cmd_key_register(struct cli *cli);
-enum cli_exit cmd_key_get(struct cli *cli);
-enum cli_exit cmd_key_locate(struct cli *cli);
-enum cli_exit cmd_key_activate(struct cli *cli);
-enum cli_exit cmd_key_revoke(struct cli *cli);
-enum cli_exit cmd_key_destroy(struct cli *cli);
-enum cli_exit cmd_key_attributes(struct cli *cli);
-enum cli_exit cmd_key_add_attribute(struct cli *cli);
-enum cli_exit cmd_key_modify_attribute(struct cli *cli);
-enum cli_exit cmd_key_set_attribute(struct cli *cli);
-enum cli_exit cmd_key_delete_attribute(struct cli *cli);
+#define COMMAND(words, arguments, least, most, options, summary, help, run) enum cli_exit run(struct cli *cli);
+#include "server/admin/commands.def"
+#undef COMMAND
 
 #endif

@@ -30,7 +30,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_request.c \
 	server/admin/cmd_status.c \
 	server/admin/cmd_trace.c \
-	server/admin/commands.c \
+	server/admin/commands.def \
 	server/admin/doctor.c server/admin/doctor.h \
 	server/admin/exit.def \
 	server/admin/file.c \
