@@ -343,3 +343,12 @@ class Connection:
             self.tls.close()
         except OSError:
             pass
+
+
+def gets(env, text, timeout=10):
+    """Whether a new connection is given this object."""
+    try:
+        with Connection(env, timeout=timeout) as link:
+            return link.call(get(text)).ok
+    except OSError:
+        return False

@@ -12,6 +12,7 @@
 #include "server/base/pool.h"
 #include "server/base/secret.h"
 #include "server/base/symmetric.h"
+#include "tests/support/control.h"
 #include "tests/unit/base/test_trace.h"
 
 /* ---- identifiers ---- */
@@ -70,27 +71,8 @@ END_TEST
 
 static struct control sample(void)
 {
-    struct control c = {
-        .version = 3,
-        .domain = 1,
-        .object_type = 2,
-        .state = STATE_ACTIVE,
-        .protection = PROTECTION_TPM_ROOTED,
-        .algorithm = 3,
-        .length = 256,
-        .usage_mask = 12,
-        .initial_date = 1000,
-        .activation_date = 1001,
-        .process_start_date = NO_DATE,
-        .protect_stop_date = NO_DATE,
-        .deactivation_date = 5000,
-        .compromise_occurrence_date = NO_DATE,
-        .compromise_date = NO_DATE,
-        .destroy_date = NO_DATE,
-        .extractable = true,
-    };
-    memset(c.uid.raw, 0xA1, sizeof c.uid.raw);
-    memset(c.owner.raw, 0xB2, sizeof c.owner.raw);
+    struct control c = control_active_key(1000, 1001);
+    c.deactivation_date = 5000;
     return c;
 }
 

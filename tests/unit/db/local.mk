@@ -1,39 +1,34 @@
-# Unit tests of db, against a private PostgreSQL of their own.
-DB_TEST_COMMON = tests/unit/db/fixture.c tests/unit/db/fixture.h tests/support/pg.c tests/support/pg.h
-DB_TEST_LIBS = db/libdb.a server/base/libbase.a proto/libproto.a \
+# Unit tests of db, against a private PostgreSQL of their own. What they share is built once.
+check_LIBRARIES += tests/unit/db/libfixture.a
+tests_unit_db_libfixture_a_SOURCES = tests/unit/db/fixture.c tests/unit/db/fixture.h tests/support/pg.c tests/support/pg.h
+tests_unit_db_libfixture_a_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+DB_TEST_LIBS = tests/unit/db/libfixture.a db/libdb.a server/base/libbase.a proto/libproto.a \
 	$(PQ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) -lpthread
-check_PROGRAMS += tests/unit/check_db_commit
-TESTS += tests/unit/check_db_commit
-tests_unit_check_db_commit_SOURCES = tests/unit/db/check_commit.c $(DB_TEST_COMMON)
+DB_TESTS = tests/unit/check_db_commit tests/unit/check_db_audit tests/unit/check_db_load tests/unit/check_db_forward \
+	tests/unit/check_db_failure tests/unit/check_db_clients tests/unit/check_db_claims
+check_PROGRAMS += $(DB_TESTS)
+TESTS += $(DB_TESTS)
+
+tests_unit_check_db_commit_SOURCES = tests/unit/db/check_commit.c
+tests_unit_check_db_audit_SOURCES = tests/unit/db/check_audit.c
+tests_unit_check_db_load_SOURCES = tests/unit/db/check_load.c
+tests_unit_check_db_forward_SOURCES = tests/unit/db/check_forward.c
+tests_unit_check_db_failure_SOURCES = tests/unit/db/check_failure.c
+tests_unit_check_db_clients_SOURCES = tests/unit/db/check_clients.c
+tests_unit_check_db_claims_SOURCES = tests/unit/db/check_claims.c
+
 tests_unit_check_db_commit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_check_db_commit_LDADD = $(DB_TEST_LIBS)
-check_PROGRAMS += tests/unit/check_db_audit
-TESTS += tests/unit/check_db_audit
-tests_unit_check_db_audit_SOURCES = tests/unit/db/check_audit.c $(DB_TEST_COMMON)
 tests_unit_check_db_audit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_check_db_audit_LDADD = $(DB_TEST_LIBS)
-check_PROGRAMS += tests/unit/check_db_load
-TESTS += tests/unit/check_db_load
-tests_unit_check_db_load_SOURCES = tests/unit/db/check_load.c $(DB_TEST_COMMON)
 tests_unit_check_db_load_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_check_db_load_LDADD = $(DB_TEST_LIBS)
-check_PROGRAMS += tests/unit/check_db_forward
-TESTS += tests/unit/check_db_forward
-tests_unit_check_db_forward_SOURCES = tests/unit/db/check_forward.c $(DB_TEST_COMMON)
 tests_unit_check_db_forward_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_check_db_forward_LDADD = $(DB_TEST_LIBS)
-check_PROGRAMS += tests/unit/check_db_failure
-TESTS += tests/unit/check_db_failure
-tests_unit_check_db_failure_SOURCES = tests/unit/db/check_failure.c $(DB_TEST_COMMON)
 tests_unit_check_db_failure_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_check_db_failure_LDADD = $(DB_TEST_LIBS)
-check_PROGRAMS += tests/unit/check_db_clients
-TESTS += tests/unit/check_db_clients
-tests_unit_check_db_clients_SOURCES = tests/unit/db/check_clients.c $(DB_TEST_COMMON)
 tests_unit_check_db_clients_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_check_db_clients_LDADD = $(DB_TEST_LIBS)
-check_PROGRAMS += tests/unit/check_db_claims
-TESTS += tests/unit/check_db_claims
-tests_unit_check_db_claims_SOURCES = tests/unit/db/check_claims.c $(DB_TEST_COMMON)
 tests_unit_check_db_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+
+tests_unit_check_db_commit_LDADD = $(DB_TEST_LIBS)
+tests_unit_check_db_audit_LDADD = $(DB_TEST_LIBS)
+tests_unit_check_db_load_LDADD = $(DB_TEST_LIBS)
+tests_unit_check_db_forward_LDADD = $(DB_TEST_LIBS)
+tests_unit_check_db_failure_LDADD = $(DB_TEST_LIBS)
+tests_unit_check_db_clients_LDADD = $(DB_TEST_LIBS)
 tests_unit_check_db_claims_LDADD = $(DB_TEST_LIBS)

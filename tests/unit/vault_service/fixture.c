@@ -21,6 +21,7 @@
 #include "server/vault/admin.h"
 #include "server/vault/crypto/heap.h"
 #include "server/vault/service.h"
+#include "tests/support/control.h"
 
 struct fixture fx;
 static char template_dir[32];
@@ -263,27 +264,9 @@ struct vault_reply unseal(void)
 struct control new_record(void)
 {
     int64_t now = clock_wall_s();
-    struct control c = {
-        .version = 1,
-        .domain = 1,
-        .object_type = 2,
-        .state = STATE_ACTIVE,
-        .protection = PROTECTION_TPM_ROOTED,
-        .algorithm = 3,
-        .length = 256,
-        .usage_mask = 12,
-        .initial_date = now,
-        .activation_date = now,
-        .process_start_date = NO_DATE,
-        .protect_stop_date = NO_DATE,
-        .deactivation_date = NO_DATE,
-        .compromise_occurrence_date = NO_DATE,
-        .compromise_date = NO_DATE,
-        .destroy_date = NO_DATE,
-        .extractable = true,
-    };
+    struct control c = control_active_key(now, now);
+    c.version = 1;
     ck_assert_int_eq(uid_new(&c.uid), RC_OK);
-    memset(c.owner.raw, 0xB2, sizeof c.owner.raw);
     return c;
 }
 
