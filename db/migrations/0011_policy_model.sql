@@ -98,7 +98,7 @@ CREATE TABLE policy.permission (
 );
 COMMENT ON TABLE policy.permission IS 'Permissions, one for each KMIP operation; in rules "@class" names all of a class, "*" all';
 COMMENT ON COLUMN policy.permission.name IS 'As in rules: "get", "create-key-pair"';
-COMMENT ON COLUMN policy.permission.class IS 'make, read, change, life-cycle, use or server';
+COMMENT ON COLUMN policy.permission.class IS 'make, read, change, life-cycle or server';
 COMMENT ON COLUMN policy.permission.needs_object IS 'Whether it is about an object that exists';
 INSERT INTO policy.permission (name, class, needs_object) VALUES
     ('query', 'server', false), ('log', 'server', false), ('interop', 'server', false),
@@ -109,8 +109,8 @@ INSERT INTO policy.permission (name, class, needs_object) VALUES
     ('set-attribute', 'change', true),
     ('activate', 'life-cycle', true), ('revoke', 'life-cycle', true), ('destroy', 'life-cycle', true);
 
--- Rules. A denial that matches wins over everything; then an approval that is needed; then a permission; what no
--- rule permits is refused. Within an effect the rule with the lowest number is named as the one that decided.
+-- Rules. A denial that matches wins over everything. What no rule allows is refused. What one allows waits where a rule
+-- that matches wants an approval. Within an effect the rule with the lowest number is named as the one that decided.
 CREATE TABLE policy.rule (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     domain          bigint NOT NULL REFERENCES policy.domain,
@@ -141,11 +141,11 @@ CREATE INDEX rule_domain ON policy.rule (domain);
 CREATE INDEX rule_client ON policy.rule (client) WHERE client IS NOT NULL;
 CREATE INDEX rule_group ON policy.rule (client_group) WHERE client_group IS NOT NULL;
 CREATE INDEX rule_role ON policy.rule (role) WHERE role IS NOT NULL;
-COMMENT ON TABLE policy.rule IS 'Who may do what to which objects. Denial wins over approval, approval over permission; what nothing permits is refused. All selectors of a rule must match.';
+COMMENT ON TABLE policy.rule IS 'Who may do what to which objects. A denial wins over all; what no rule allows is refused; what is allowed waits where a rule wants an approval. All selectors of a rule must match.';
 COMMENT ON COLUMN policy.rule.id IS 'Number of the rule, as policy.explain() names it';
 COMMENT ON COLUMN policy.rule.domain IS 'The domain in which it holds; nothing crosses domains';
 COMMENT ON COLUMN policy.rule.policy IS 'Holds for objects with this KMIP Operation Policy Name ("default" where an object has none); "*" for all objects';
-COMMENT ON COLUMN policy.rule.effect IS 'allow; deny; approval: what is allowed waits for administrators to approve it';
+COMMENT ON COLUMN policy.rule.effect IS 'allow; deny; approval: what another rule allows waits for administrators to approve it';
 COMMENT ON COLUMN policy.rule.client IS 'For this client; with client, client_group and role all NULL: for every client of the domain';
 COMMENT ON COLUMN policy.rule.client_group IS 'For the members of this group';
 COMMENT ON COLUMN policy.rule.role IS 'For those who have this role';

@@ -153,18 +153,47 @@ SET search_path = pg_catalog, pg_temp AS $$
               FROM policy.selector_results(r, p, who.id, t) AS s) AS c (matches, failed, open)
      WHERE r.domain = who.domain AND policy.subject_covers(r, who.id) AND policy.permits(r.permissions, p)
 $$;
-COMMENT ON FUNCTION policy.considered IS 'The rules for a client and a permission in the order in which they decide, and whether each matches (NULL: only the object tells) and why not; internal';
+COMMENT ON FUNCTION policy.considered IS 'The rules for a client and a permission, denials first, then approvals, then permissions, and whether each matches (NULL: only the object tells) and why not; internal';
 
-CREATE FUNCTION policy.outcome_text(r policy.rule, p policy.permission) RETURNS text LANGUAGE sql IMMUTABLE
+-- A denial that matches decides; then a permission is needed; then an approval holds back what is permitted.
+CREATE FUNCTION policy.weighed(who policy.client, p policy.permission, t policy.target,
+                               OUT place bigint, OUT held bigint, OUT open text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    WITH looked AS (SELECT c.place, (c.r).id, (c.r).effect, c.matches FROM policy.considered(who, p, t) AS c),
+    outcome AS (
+        SELECT min(l.place) FILTER (WHERE l.matches AND l.effect = 'deny') AS deny,
+               min(l.place) FILTER (WHERE l.matches AND l.effect = 'approval') AS approval,
+               min(l.place) FILTER (WHERE l.matches AND l.effect = 'allow') AS allow,
+               min(l.id) FILTER (WHERE l.matches AND l.effect = 'approval') AS holding,
+               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.matches IS NULL AND l.effect = 'deny')
+                   AS denies,
+               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.matches IS NULL AND l.effect = 'approval')
+                   AS approvals,
+               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.matches IS NULL AND l.effect = 'allow')
+                   AS allows
+          FROM looked l)
+    SELECT CASE WHEN deny IS NOT NULL THEN deny WHEN allow IS NOT NULL THEN coalesce(approval, allow) END,
+           CASE WHEN deny IS NULL AND allow IS NULL AND allows IS NULL THEN holding END,
+           CASE WHEN deny IS NULL THEN nullif(concat_ws(', ', 'refused if rule ' || denies || ' matches',
+               CASE WHEN allow IS NOT NULL AND approval IS NULL THEN 'waits for approval if rule ' || approvals || ' matches'
+                    WHEN allow IS NULL AND approval IS NOT NULL THEN 'waits for approval if rule ' || allows || ' matches'
+                    WHEN allow IS NULL THEN 'allowed if rule ' || allows || ' matches'
+                        || coalesce(' (waits for approval if rule ' || approvals || ' matches, too)', '') END), '') END
+      FROM outcome
+$$;
+COMMENT ON FUNCTION policy.weighed IS 'Which rule decides, by its place in policy.considered() (NULL: none permits), which one wants an approval of what none permits, by its number, and what only the object tells, in words; internal';
+
+CREATE FUNCTION policy.outcome_text(r policy.rule, p policy.permission, p_held bigint) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE r.effect
     WHEN 'allow' THEN format('allowed by rule %s', r.id)
     WHEN 'approval' THEN format('waits until %s administrator%s approved it: rule %s', r.approvals,
                                 CASE WHEN r.approvals > 1 THEN 's have' ELSE ' has' END, r.id)
     ELSE CASE WHEN r.id IS NULL THEN 'refused: no rule permits it' ELSE format('refused: denied by rule %s', r.id) END
+         || coalesce(', and rule ' || p_held || ' only holds back what one permits', '')
          || CASE WHEN p.needs_object THEN ' (the client is told that there is no such object)'
                  ELSE ' (the client is told Permission Denied)' END
     END;
-COMMENT ON FUNCTION policy.outcome_text IS 'What a rule that decides leads to, in words; a row of NULLs: no rule permits it; internal';
+COMMENT ON FUNCTION policy.outcome_text IS 'What a rule that decides leads to, in words; a row of NULLs: no rule permits it, p_held then is one that wants an approval; internal';
 
 CREATE FUNCTION policy.explain(client text, operation text, object uuid DEFAULT NULL)
 RETURNS TABLE (rule bigint, effect text, subject text, selectors text, matches boolean, decides boolean, why text)
@@ -176,7 +205,8 @@ DECLARE
     t      policy.target := policy.target_of(who, p, explain.object);
     winner policy.rule;
     last   bigint; -- place of the rule that decides, NULL if there is none
-    open   text;   -- what might come before it
+    held   bigint; -- number of a rule that would hold it back
+    open   text;   -- what only the object tells
     stop   text;   -- what refuses all, whatever the rules say
 BEGIN
     PERFORM audit.note('Admin Explain', format('client=%s operation=%s', who.name, p.name), explain.object);
@@ -186,21 +216,14 @@ BEGIN
                 THEN format('refused: there is no such object in the client''s domain "%s"', d.name) END
       INTO stop FROM policy.domain d WHERE d.id = who.domain;
     IF t.known IS NOT NULL THEN
-        last := (SELECT min(c.place) FROM policy.considered(who, p, t) c WHERE c.matches);
+        SELECT w.place, w.held, w.open INTO last, held, open FROM policy.weighed(who, p, t) AS w;
         winner := (SELECT c.r FROM policy.considered(who, p, t) c WHERE c.place = last);
-        SELECT string_agg(format('%s if rule %s matches', CASE o.effect WHEN 'deny' THEN 'refused' WHEN 'approval'
-                          THEN 'waits for approval' ELSE 'allowed' END, o.rules), ', ' ORDER BY o.first)
-          INTO open
-          FROM (SELECT (c.r).effect, string_agg((c.r).id::text, ' or ' ORDER BY c.place) AS rules, min(c.place) AS first
-                  FROM policy.considered(who, p, t) c
-                 WHERE c.matches IS NULL AND (c.r).effect IS DISTINCT FROM winner.effect
-                   AND (last IS NULL OR c.place < last)
-                 GROUP BY 1) AS o;
         RETURN QUERY
             SELECT (c.r).id, (c.r).effect, policy.subject_text((c.r).client, (c.r).client_group, (c.r).role),
                    policy.selectors_text(c.r), c.matches,
                    coalesce(c.place = last AND open IS NULL AND stop IS NULL, false),
                    coalesce(c.why, CASE WHEN c.place = last THEN 'all of its conditions hold'
+                                        WHEN last IS NULL THEN 'all of its conditions hold, but it only holds back what one permits'
                                         ELSE format('would match, but rule %s comes before it', winner.id) END)
               FROM policy.considered(who, p, t) c ORDER BY c.place;
     END IF;
@@ -209,8 +232,8 @@ BEGIN
                CASE WHEN stop IS NOT NULL THEN 'deny' WHEN open IS NULL THEN coalesce(winner.effect, 'deny') END,
                'client ' || who.name, NULL::text, NULL::boolean, stop IS NOT NULL OR open IS NULL,
                format('%s: %s', p.name,
-                      coalesce(stop, 'depends on the object: ' || open || ', else ' || policy.outcome_text(winner, p),
-                               policy.outcome_text(winner, p)));
+                      coalesce(stop, 'depends on the object: ' || open || ', else '
+                                     || policy.outcome_text(winner, p, held), policy.outcome_text(winner, p, held)));
 END
 $$;
 COMMENT ON FUNCTION policy.explain IS 'What the rules say to an operation of a client: each rule that is for the client and names the operation, in the order in which they decide, and in the last row the decision. Without an object: as far as that can be told. SELECT * FROM policy.explain(''web-7'', ''get'', ''018f...'')';
@@ -386,6 +409,30 @@ $$;
 COMMENT ON FUNCTION policy.record IS 'Raises the standings of the domain and writes the audit row of a change; internal';
 
 -- ---- rules ----
+-- Locate leaves out what is not permitted, and a template is part of another request: neither asks for one object whose
+-- request could be kept.
+CREATE FUNCTION policy.can_wait(p policy.permission) RETURNS boolean LANGUAGE sql IMMUTABLE
+RETURN p.needs_object AND p.name NOT IN ('locate', 'use-template');
+COMMENT ON FUNCTION policy.can_wait IS 'Whether a rule with the effect approval can name this permission; internal';
+
+CREATE FUNCTION policy.check_waiting(p_permissions text[]) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    cannot text := (SELECT string_agg(p.name, ', ' ORDER BY p.name) FROM policy.permission p
+                     WHERE policy.permits(p_permissions, p) AND NOT policy.can_wait(p));
+BEGIN
+    IF cannot IS NOT NULL THEN
+        PERFORM policy.mistake(format('only what is done to an object that exists, asked for by itself, can wait for approval: not %s', cannot),
+            (SELECT format('Name what is meant of: %s; or all of a class: %s.', string_agg(c.names, ', '),
+                           string_agg('@' || c.class, ', ') FILTER (WHERE c.whole))
+               FROM (SELECT p.class, bool_and(policy.can_wait(p)) AS whole,
+                            string_agg(p.name, ', ' ORDER BY p.name) FILTER (WHERE policy.can_wait(p)) AS names
+                       FROM policy.permission p GROUP BY p.class ORDER BY p.class) AS c));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION policy.check_waiting IS 'An error where what these permissions name cannot all wait for approval; internal';
+
 CREATE FUNCTION policy.check_permissions(p_permissions text[], p_effect text, p_selects boolean) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -406,10 +453,8 @@ BEGIN
     END LOOP;
     IF cardinality(checked) NOT BETWEEN 1 AND 64 THEN
         PERFORM policy.mistake('a rule names 1 to 64 permissions', 'SELECT * FROM policy.permissions shows them.');
-    ELSIF p_effect = 'approval' AND EXISTS (SELECT FROM policy.permission p
-                                             WHERE policy.permits(checked, p) AND NOT p.needs_object) THEN
-        PERFORM policy.mistake('only what is done to an object that exists can wait for approval',
-                               'Name such permissions, or their classes: @read, @change, @life-cycle, @use.');
+    ELSIF p_effect = 'approval' THEN
+        PERFORM policy.check_waiting(checked);
     ELSIF p_selects AND NOT EXISTS (SELECT FROM policy.permission p
                                      WHERE policy.permits(checked, p) AND p.class <> 'server') THEN
         PERFORM policy.mistake('none of these permissions is about an object that could be selected');
@@ -539,7 +584,7 @@ RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_te
     SELECT policy.rule_add('approval', subject, permissions, reason, domain, require_approval.policy, owner, object, object_type,
                            object_group, name_pattern, attribute_name, attribute_value, valid_from, valid_until, approvals)
 $$;
-COMMENT ON FUNCTION policy.require_approval IS 'Lets an operation wait until so many administrators have approved it; otherwise as policy.allow(). SELECT policy.require_approval(''everyone'', ''{destroy,revoke}'', ''four eyes'', owner => ''self'', approvals => 2)';
+COMMENT ON FUNCTION policy.require_approval IS 'Lets an operation that a rule permits wait until so many administrators have approved it; permits nothing itself; otherwise as policy.allow(). SELECT policy.require_approval(''everyone'', ''{destroy,revoke}'', ''four eyes'', approvals => 2)';
 
 CREATE FUNCTION policy.rule_remove(rule bigint, reason text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -569,7 +614,7 @@ SELECT r.id AS rule, d.name AS domain, r.effect, policy.subject_text(r.client, r
        coalesce(r.valid_from <= now(), true) AND coalesce(now() < r.valid_until, true) AS valid,
        CASE WHEN r.effect = 'approval' THEN r.approvals END AS approvals, r.reason, r.created_at, r.created_by
   FROM policy.rule r JOIN policy.domain d ON d.id = r.domain;
-COMMENT ON VIEW policy.rules IS 'The rules: who may do what to which objects. Of those that match, deny wins over approval, approval over allow; what none permits is refused';
+COMMENT ON VIEW policy.rules IS 'The rules: who may do what to which objects. Of those that match, deny wins over all; what none allows is refused; what is allowed waits where one wants an approval';
 COMMENT ON COLUMN policy.rules.rule IS 'Number of the rule';
 COMMENT ON COLUMN policy.rules.domain IS 'The domain in which it holds';
 COMMENT ON COLUMN policy.rules.effect IS 'allow, deny or approval';

@@ -135,18 +135,26 @@ struct outcome {
     bool open[RULE_EFFECTS];
 };
 
+static struct decision by_rule(enum verdict verdict, const struct policy_rule *r)
+{
+    return (struct decision){verdict, WHY_RULE, r->id, verdict == VERDICT_APPROVAL ? r->approvals : 0};
+}
+
+/* A rule that wants an approval holds back what another one allows: by itself it permits nothing. */
 static struct decision weigh(const struct outcome *o)
 {
-    static const enum verdict verdicts[RULE_EFFECTS] = {
-        [RULE_ALLOW] = VERDICT_ALLOWED, [RULE_APPROVAL] = VERDICT_APPROVAL, [RULE_DENY] = VERDICT_REFUSED};
-    for (int e = RULE_EFFECTS - 1; e >= 0; e--) {
-        if (o->rule[e])
-            return (struct decision){verdicts[e], WHY_RULE, o->rule[e]->id,
-                                     e == RULE_APPROVAL ? o->rule[e]->approvals : 0};
-        if (o->open[e])
-            return (struct decision){.verdict = VERDICT_OPEN};
-    }
-    return (struct decision){VERDICT_REFUSED, WHY_NO_RULE, 0, 0};
+    static const struct decision open = {.verdict = VERDICT_OPEN};
+    const struct policy_rule *allow = o->rule[RULE_ALLOW], *approval = o->rule[RULE_APPROVAL],
+                             *deny = o->rule[RULE_DENY];
+    if (deny)
+        return by_rule(VERDICT_REFUSED, deny);
+    if (o->open[RULE_DENY] || (!allow && o->open[RULE_ALLOW]))
+        return open;
+    if (!allow)
+        return (struct decision){VERDICT_REFUSED, WHY_NO_RULE, 0, 0};
+    if (approval)
+        return by_rule(VERDICT_APPROVAL, approval);
+    return o->open[RULE_APPROVAL] ? open : by_rule(VERDICT_ALLOWED, allow);
 }
 
 static struct decision decide(struct looking *l, enum permission p, int64_t now_us)
@@ -209,9 +217,9 @@ struct decision policy_foresee(const struct identity *who, enum permission p, in
         if (!is_about(r, p, now_us))
             continue;
         if (r->effect == RULE_DENY && matches_all_own(r))
-            return (struct decision){VERDICT_REFUSED, WHY_RULE, r->id, 0};
-        if (r->effect != RULE_DENY)
-            d = (struct decision){VERDICT_ALLOWED, WHY_RULE, r->id, 0};
+            return by_rule(VERDICT_REFUSED, r);
+        if (r->effect == RULE_ALLOW)
+            d = by_rule(VERDICT_ALLOWED, r);
     }
     return d;
 }

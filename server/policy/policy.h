@@ -86,9 +86,10 @@ struct decision {
 };
 
 /*
- * The decision at the instant now_us (microseconds since 1970). A denial that matches wins over an approval, that over
- * a permission; what no rule permits is refused. What is about no object (class "server") is decided as upon an object
- * of the asker's that has no attribute; what makes objects, with facts->object as it is to be.
+ * The decision at the instant now_us (microseconds since 1970). A denial that matches refuses; what no rule allows is
+ * refused, too; what is allowed waits where a rule that matches wants an approval. What is about no object (class
+ * "server") is decided as upon an object of the asker's that has no attribute; what makes objects, with facts->object
+ * as it is to be.
  */
 struct decision policy_decide(const struct identity *who, enum permission p, const struct policy_facts *facts,
                               int64_t now_us);

@@ -1,5 +1,5 @@
-"""Four eyes: what a rule keeps from a client until administrators have approved it is done once then, by nobody else,
-not twice in a race or a batch, not after it expired or was taken back, and after a kill as before."""
+"""Four eyes: what a client may do and a rule keeps from it until administrators have approved it is done once then, by
+nobody else, not twice in a race or a batch, not after it expired or was taken back, and after a kill as before."""
 import os
 import re
 import signal
@@ -145,6 +145,28 @@ def two_administrators(e):
         tap.ok(not answer.ok and answer.reason == NOT_FOUND, "to others it is a missing object as ever", answer)
     e.no_rules()
     tap.ok(e.call(client.get(uid)).ok, "without the rule nothing waits")
+
+
+def nothing_permitted(e):
+    """A rule holds back what another one allows: alone it permits nothing, also not what is approved."""
+    uid = e.key("four-eyes-2")
+    rules = ["require_approval('client four-others', '{get}', 'test of four eyes', object => '%s')" % uid,
+             "allow('client four-others', '{get}', 'test of four eyes', object => '%s')" % uid]
+    waiting = "SELECT count(*) FROM policy.request WHERE object = '%s'" % uid
+    e.rules.append(e.sql("SELECT policy." + rules[0])[0][0])
+    with e.connect(e.other) as link:
+        answer, missing = link.call(client.get(uid)), link.call(client.get(MISSING))
+        tap.ok((answer.ok, answer.reason, answer.message) == (False, NOT_FOUND, missing.message),
+               "what no rule allows is missing, also where one wants an approval", answer)
+        tap.ok(e.sql(waiting) == [["0"]], "and nothing waits")
+        told = e.sql("SELECT why FROM policy.explain('four-others', 'get', '%s') WHERE decides" % uid)
+        tap.ok(len(told) == 1 and "refused: no rule permits it, and rule %s only holds back" % e.rules[-1] in told[0][0],
+               "which policy.explain() says", told)
+        e.rules.append(e.sql("SELECT policy." + rules[1])[0][0])
+        number = e.asked(link.call(client.get(uid)))
+        tap.ok(number and e.approve(number, "alice") == "" and link.call(client.get(uid)).ok,
+               "what one allows waits, and is done once it is approved", number)
+    e.no_rules()
 
 
 def commands(e):
@@ -323,7 +345,7 @@ def killed_while_used(e, uid):
 def run(state):
     e = Eyes(state)
     try:
-        for part in (two_administrators, commands, races, batches, changes_of_mind, expiry, kills):
+        for part in (two_administrators, nothing_permitted, commands, races, batches, changes_of_mind, expiry, kills):
             part(e)
     finally:
         e.no_rules()

@@ -51,6 +51,9 @@ MISTAKES = [
      "would never hold"),
     ("require_approval('client api-a', '{*}', 'r')", "only what is done to an object that exists"),
     ("require_approval('client api-a', '{destroy,create}', 'r')", "only what is done to an object that exists"),
+    ("require_approval('client api-a', '{@read}', 'r')", "can wait for approval: not locate, use-template"),
+    ("require_approval('client api-a', '{get,Locate}', 'r')", "can wait for approval: not locate"),
+    ("require_approval('client api-a', '{use-template}', 'r')", "can wait for approval: not use-template"),
     ("require_approval('client api-a', '{destroy}', 'r', approvals => 0)", "0 administrators cannot approve"),
     ("require_approval('client api-a', '{destroy}', 'r', approvals => 9)", "9 administrators cannot approve"),
     ("rule_add('grant', 'client api-a', '{get}', 'r')", 'there is no effect "grant"'),
@@ -107,6 +110,10 @@ def mistakes(state):
     for call, hint in (("allow('client first', '{gett}', 'r')", "HINT:  The permissions are: activate, add-attribute"),
                        ("allow('client first', '{get}', 'r', object_type => 'Key')",
                         "HINT:  It is one of: Certificate, Sym"),
+                       ("require_approval('client first', '{@read}', 'r')",
+                        "HINT:  Name what is meant of: add-attribute, delete-attribute, modify-attribute, set-attribute, "
+                        "activate, destroy, revoke, check, get, get-attribute-list, get-attributes; or all of a class: "
+                        "@change, @life-cycle."),
                        ("rule_remove(-1, 'r')", "HINT:  'holdfast policy list' or policy.rules shows them")):
         try:
             tap.ok(False, "policy.%s is refused" % call, state.psql("SELECT policy.%s" % call, role="holdfast_policy"))

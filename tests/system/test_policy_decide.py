@@ -250,7 +250,7 @@ def random_rule(t, rng, objects):
     def maybe(chance, value):
         return value() if rng.random() < chance else None
     subject = rng.choice(("client", "client", "client_group", "role", None))
-    rule = {"effect": rng.choices(("allow", "deny", "approval"), (6, 3, 1))[0],
+    rule = {"effect": rng.choices(("allow", "deny", "approval"), (6, 3, 2))[0],
             "owner": rng.choice(("self", "group", "any")),
             "permissions": rng.choice(("{get}", "{locate}", "{*}", "{@read}", "{check,get-attributes}",
                                        "{@change,get}")),
@@ -306,11 +306,14 @@ FIRST = [{"effect": "allow", "permissions": "{*}", "owner": "self", "policy": "*
 
 def decision(t, rules, name, what, thing):
     """Effect and number of the rule that decides."""
-    for effect in ("deny", "approval", "allow"):
-        hit = [number for number, rule in rules if rule["effect"] == effect and matches(t, rule, name, what, thing)]
-        if hit:
-            return effect, min(hit)
-    return "deny", None
+    hits = {}
+    for number, rule in rules:
+        if matches(t, rule, name, what, thing):
+            hits.setdefault(rule["effect"], []).append(number)
+    if "deny" not in hits and "allow" not in hits:
+        return "deny", None
+    effect = next(e for e in ("deny", "approval", "allow") if e in hits)
+    return effect, min(hits[effect])
 
 
 def answers(t, rules, objects):

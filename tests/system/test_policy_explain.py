@@ -89,6 +89,13 @@ DECISIONS = [
      "a", "get", 1, "allow", 1),
     ("approval wins over allow", [allow(what="destroy"), "require_approval('everyone', '{destroy}', 'r')"],
      "a", "destroy", 1, "approval", 1),
+    ("an approval alone permits nothing", ["require_approval('everyone', '{destroy}', 'r')"], "a", "destroy", 1, "deny",
+     None),
+    ("an approval holds back only what is allowed",
+     ["require_approval('everyone', '{destroy}', 'r')", allow("object_type => '4'", what="destroy")],
+     "a", "destroy", 1, "deny", None),
+    ("an approval that does not match", ["require_approval('everyone', '{destroy}', 'r', object_type => '4')",
+                                         allow(what="destroy")], "a", "destroy", 1, "allow", 1),
     ("deny wins over approval", ["require_approval('everyone', '{destroy}', 'r')",
                                  "deny('everyone', '{destroy}', 'r')"],
      "a", "destroy", 1, "deny", 1),
@@ -108,6 +115,19 @@ DECISIONS = [
     ("without the object: a later rule does not matter", [allow("object_type => '4'"),
                                                           "deny('everyone', '{get}', 'r')"], "a", "get", None, "deny",
                                                           1),
+    ("without the object: an approval may hold it back",
+     ["require_approval('everyone', '{destroy}', 'r', object_type => '4')", allow(what="destroy")],
+     "a", "destroy", None, "", None),
+    ("without the object: an approval holds back what may be allowed",
+     ["require_approval('everyone', '{destroy}', 'r')", allow("owner => 'self'", what="destroy")],
+     "a", "destroy", None, "", None),
+    ("without the object: both may match", ["require_approval('everyone', '{destroy}', 'r', object_type => '4')",
+                                            allow("owner => 'self'", what="destroy")],
+     "a", "destroy", None, "", None),
+    ("without the object: nothing is there to hold back",
+     ["require_approval('everyone', '{destroy}', 'r', object_type => '4')"], "a", "destroy", None, "deny", None),
+    ("without the object: certain to wait", ["require_approval('everyone', '{destroy}', 'r')", allow(what="destroy")],
+     "a", "destroy", None, "approval", 0),
     ("an object of another domain", [allow(what="*")], "a", "get", 4, "deny", None),
     ("an object that is not there", [allow(what="*")], "a", "get", 99, "deny", None),
 ]
@@ -160,6 +180,7 @@ def readings(state):
            == "destroy: depends on the object: refused if rule %s matches, waits for approval if rule %s "
            "matches, else allowed by rule %s" % (deny, approval, allow),
            "without an object it says on what it depends", asked[6])
+    held(state)
     off = ["RESET SESSION AUTHORIZATION; UPDATE policy.%s; SET SESSION AUTHORIZATION holdfast_policy;" % what
            for what in ("client SET enabled = false WHERE name = 'api-a'",
                         "domain SET enabled = false WHERE name = 'api'")]
@@ -167,6 +188,28 @@ def readings(state):
     for text, want in zip(off, ("the client is disabled", 'the domain "api" is disabled')):
         row = together(state, [allow + text, explain_call("a", "get", 1)])[1][-1]
         tap.ok(row[1] == "deny" and want in row[6], "explain tells that %s" % want, row)
+
+
+def held(state):
+    """What is said of approvals where nothing, or perhaps nothing, is allowed."""
+    approval = "SELECT policy.require_approval('everyone', '{destroy}', 'r', 'api'%s);"
+    allow = "SELECT policy.allow('everyone', '{destroy}', 'r', 'api', owner => 'self');"
+    told = []
+    for rules, number in ((approval % "", 1), (approval % "" + allow, None),
+                          (approval % ", object_type => '4'" + allow, None)):
+        numbers, rows = together(state, [rules, explain_call("a", "destroy", number)])
+        told.append((["", *[r[0] for r in numbers]], rows))
+    (n, rows), _, _ = told
+    tap.ok(rows == [[n[1], "approval", "everyone", "owner any", "t", "f",
+                     "all of its conditions hold, but it only holds back what one permits"],
+                    ["", "deny", "client api-a", "", "", "t", "destroy: refused: no rule permits it, and rule %s only "
+                     "holds back what one permits (the client is told that there is no such object)" % n[1]]],
+           "an approval alone is refused, and explain says why", rows)
+    for (n, rows), want in zip(told[1:], ("waits for approval if rule %s matches" % told[1][0][2],
+                                          "allowed if rule %s matches (waits for approval if rule %s matches, too)"
+                                          % (told[2][0][2], told[2][0][1]))):
+        tap.ok(rows[-1][6] == "destroy: depends on the object: %s, else refused: no rule permits it (the client is told "
+               "that there is no such object)" % want, "without the object: %s" % want, rows)
 
 
 def run(state):

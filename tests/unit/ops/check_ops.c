@@ -1,9 +1,24 @@
 /* Runner and tools of the tests of server/ops and server/policy. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/unit/ops/ops_tests.h"
 
 const uint16_t every_version[KMIP_VERSION_COUNT] = {V1_0, V1_1, V1_2, V1_3, V1_4, V2_0, V2_1};
+
+struct policy_set *parsed_rules(const char *fmt, ...)
+{
+    char text[4096];
+    struct policy_set *set = NULL;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    rc_t rc = policy_parse(bytes_str(text), &set);
+    ck_assert_msg(rc == RC_OK, "%s: %s", rc_name(rc), text);
+    return set;
+}
 
 void world_open(struct world *w, uint32_t operation, uint16_t version)
 {
@@ -152,6 +167,7 @@ int main(void)
 {
     SRunner *sr = srunner_create(policy_suite());
     srunner_add_suite(sr, rules_suite());
+    srunner_add_suite(sr, decide_suite());
     srunner_add_suite(sr, make_suite());
     srunner_add_suite(sr, pair_suite());
     srunner_add_suite(sr, read_suite());

@@ -47,10 +47,19 @@ size_t world_encode(struct world *w);
     "\"permissions\":[\"locate\",\"check\",\"get\",\"get-attributes\",\"get-attribute-list\"]}],"                      \
     "\"second_factor\":false,\"quirks\":[]}"
 
+/* Clients beside the one that asks, and an object, in texts of rules. */
+#define MATE  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+#define OTHER "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+#define THING "01900000-0000-7000-8000-000000000001"
+
+/* What the text, as of policy.for_client(), says. */
+struct policy_set *parsed_rules(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 extern const uint16_t every_version[KMIP_VERSION_COUNT];
 
 Suite *policy_suite(void);
 Suite *rules_suite(void);
+Suite *decide_suite(void);
 Suite *make_suite(void);
 Suite *pair_suite(void);
 Suite *read_suite(void);
