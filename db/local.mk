@@ -44,9 +44,7 @@ db_migrations = \
 	$(srcdir)/db/migrations/0018_audit_views.sql \
 	$(srcdir)/db/migrations/0019_retention.sql \
 	$(srcdir)/db/migrations/0020_forward.sql \
-	$(srcdir)/db/migrations/0021_quota.sql \
-	$(srcdir)/db/migrations/0022_approvers.sql \
-	$(srcdir)/db/migrations/0023_locks.sql
+	$(srcdir)/db/migrations/0021_quota.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

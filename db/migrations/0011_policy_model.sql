@@ -319,7 +319,7 @@ CREATE TABLE policy.approval (
 );
 COMMENT ON TABLE policy.approval IS 'Who approved which request';
 COMMENT ON COLUMN policy.approval.request IS 'The request';
-COMMENT ON COLUMN policy.approval.approver IS 'Database user and operator; each counts once';
+COMMENT ON COLUMN policy.approval.approver IS 'Database user, of holdfast_policy with the operator; each counts once';
 COMMENT ON COLUMN policy.approval.at IS 'When';
 COMMENT ON COLUMN policy.approval.reason IS 'Why';
 

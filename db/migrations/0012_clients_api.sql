@@ -2,7 +2,9 @@
 -- administrator may call in psql as holdfast_policy. Each function takes a reason and writes its audit row.
 --
 -- All that changes a domain, its clients, groups or roles locks the domain's row first. So of two changes the later
--- one sees what the earlier one did, and raises the standing of all that it concerns.
+-- one sees what the earlier one did, and raises the standing of all that it concerns. Locks are taken in one order, so
+-- that no administrator's change is given up for another's: the table of domains, the row of the domain, rows of
+-- clients, and last the one of audit.note().
 
 ALTER TABLE policy.domain ADD COLUMN keyed_at timestamptz;
 COMMENT ON COLUMN policy.domain.keyed_at IS 'Since when its domain key is stored and opened by a vault; NULL: it waits for its key, which a running server makes';
@@ -38,6 +40,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     found_id bigint;
 BEGIN
+    LOCK TABLE policy.domain IN ROW EXCLUSIVE MODE; -- as who changes the row, but before it: who adds a domain has it
     SELECT id INTO found_id FROM policy.domain WHERE name = p_domain FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no domain %', p_domain USING ERRCODE = 'no_data_found',
@@ -236,6 +239,21 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION policy.client_revoke IS 'Disables a client and revokes all its certificates; holds from its next request on';
+
+CREATE OR REPLACE FUNCTION policy.certificate_revoke(p_client text, p_certificate text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target uuid := policy.client_lock(p_client);
+BEGIN
+    UPDATE policy.certificate SET revoked_at = coalesce(revoked_at, now())
+     WHERE client = target AND (fingerprint = lower(p_certificate) OR serial = lower(p_certificate));
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'client % has no such certificate', p_client USING ERRCODE = 'no_data_found';
+    END IF;
+    UPDATE policy.client SET standing = standing + 1 WHERE id = target;
+    PERFORM audit.note('Admin Revoke Certificate', format('client=%s certificate=%s', p_client, lower(p_certificate)));
+END
+$$;
 
 CREATE FUNCTION policy.client_set(p_client text, p_second_factor boolean, p_legacy_tls boolean, p_quirks text[], p_reason text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

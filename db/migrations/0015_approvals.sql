@@ -6,6 +6,7 @@
 CREATE FUNCTION policy.domain_approval_hours(p_domain text, p_hours integer, p_reason text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    place  bigint;
     before integer;
 BEGIN
     IF coalesce(p_hours NOT BETWEEN 1 AND 8760, true) THEN
@@ -13,11 +14,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM policy.check_reason(p_reason);
-    SELECT approval_hours INTO before FROM policy.domain WHERE name = p_domain FOR UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no domain %', p_domain USING ERRCODE = 'no_data_found';
-    END IF;
-    UPDATE policy.domain SET approval_hours = p_hours WHERE name = p_domain;
+    place := policy.domain_lock(p_domain);
+    SELECT approval_hours INTO before FROM policy.domain WHERE id = place;
+    UPDATE policy.domain SET approval_hours = p_hours WHERE id = place;
     PERFORM audit.note('Admin Change Domain', format('domain=%s approval_hours=%s was=%s reason=%s', p_domain, p_hours,
                                                      before, p_reason));
 END
@@ -63,6 +62,13 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION policy.note_request IS 'The audit row of a decision about a request; internal';
 
+-- Four eyes are of different people. The operator is what a session says of itself: it tells those apart who share the
+-- database user holdfast_policy, and nobody else.
+CREATE FUNCTION policy.approver() RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN session_user = 'holdfast_policy' THEN policy.author() ELSE session_user::text END;
+COMMENT ON FUNCTION policy.approver IS 'Who approves: the database user; of the shared user holdfast_policy with the operator that it names; internal';
+
 CREATE FUNCTION policy.approve(id bigint, reason text) RETURNS text LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -77,10 +83,10 @@ BEGIN
         RAISE EXCEPTION 'client % asked for request % itself and cannot approve it', asker, r.id
             USING ERRCODE = 'insufficient_privilege', HINT = 'Another administrator must look at it.';
     END IF;
-    INSERT INTO policy.approval (request, approver, reason) VALUES (r.id, policy.author(), approve.reason)
+    INSERT INTO policy.approval (request, approver, reason) VALUES (r.id, policy.approver(), approve.reason)
     ON CONFLICT (request, approver) DO NOTHING;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% has approved request % already and counts once', policy.author(), r.id
+        RAISE EXCEPTION '% has approved request % already and counts once', policy.approver(), r.id
             USING ERRCODE = 'unique_violation', HINT = 'Another administrator must approve it, too.';
     END IF;
     SELECT count(*) INTO have FROM policy.approval a WHERE a.request = r.id;
@@ -93,7 +99,7 @@ BEGIN
     RETURN r.state;
 END
 $$;
-COMMENT ON FUNCTION policy.approve IS 'Approves a request of policy.requests: SELECT policy.approve(12, ''ticket 4711''). Each administrator counts once, the client that asks not at all. Returns approved, or waiting while more approvals are needed.';
+COMMENT ON FUNCTION policy.approve IS 'Approves a request of policy.requests: SELECT policy.approve(12, ''ticket 4711''). Each administrator counts once, the client that asks not at all: a database user of its own is one administrator, whatever operator it names. Returns approved, or waiting while more approvals are needed.';
 
 CREATE FUNCTION policy.refuse(id bigint, reason text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -229,33 +235,9 @@ END
 $$;
 COMMENT ON FUNCTION policy.claims_write IS 'Opens what is asked and uses up what is used: after policy.claims_lost(), in the same transaction';
 
--- kmip.commit() of a group that has claims; other groups do not pass here. Losers of kind 5 are claims.
-CREATE FUNCTION kmip.commit_claims(p_skip_locked boolean, p_changes kmip.change[], p_names kmip.new_name[],
-                                   p_stream uuid, p_seq bigint, p_hash bytea, p_entries audit.entry[],
-                                   p_uids uuid[], p_versions bigint[], p_clients uuid[], p_standings bigint[],
-                                   p_kinds integer[], p_numbers bigint[], p_askers uuid[], p_permissions text[],
-                                   p_objects uuid[], p_rules bigint[], p_needed integer[])
-RETURNS TABLE (kind integer, place integer) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN QUERY SELECT 5, l.place
-                   FROM policy.claims_lost(p_kinds, p_numbers, p_askers, p_permissions, p_objects, p_needed) l;
-    IF FOUND THEN
-        RETURN;
-    END IF;
-    RETURN QUERY SELECT * FROM kmip.commit(p_skip_locked, p_changes, p_names, p_stream, p_seq, p_hash, p_entries,
-                                           p_uids, p_versions, p_clients, p_standings);
-    IF NOT FOUND THEN
-        PERFORM policy.claims_write(p_kinds, p_numbers, p_askers, p_permissions, p_objects, p_rules, p_needed);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION kmip.commit_claims IS 'As kmip.commit(), with requests for approval that are opened or used up in the same transaction';
-
-REVOKE ALL ON FUNCTION policy.domain_approval_hours, policy.is_approver,
-    policy.open_request, policy.note_request, policy.approve, policy.refuse, policy.find_request, policy.claims_lost,
-    policy.claims_write, kmip.commit_claims FROM PUBLIC;
+REVOKE ALL ON FUNCTION policy.domain_approval_hours, policy.is_approver, policy.approver, policy.open_request,
+    policy.note_request, policy.approve, policy.refuse, policy.find_request, policy.claims_lost, policy.claims_write
+    FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION policy.domain_approval_hours, policy.approve, policy.refuse TO holdfast_policy;
-GRANT EXECUTE ON FUNCTION policy.find_request, policy.claims_lost, policy.claims_write, kmip.commit_claims
-    TO holdfast_server;
+GRANT EXECUTE ON FUNCTION policy.find_request, policy.claims_lost, policy.claims_write TO holdfast_server;
 GRANT SELECT ON policy.requests TO holdfast_policy;

@@ -63,7 +63,9 @@ END
 $$;
 COMMENT ON FUNCTION policy.quota_lost IS 'Which claims make more objects than a client, or its domain, may have: their requests are run again, and refused';
 
-CREATE OR REPLACE FUNCTION kmip.commit_claims(p_skip_locked boolean, p_changes kmip.change[], p_names kmip.new_name[],
+-- kmip.commit() of a group of units that has claims, of approvals (0015) or of these; others do not pass here. Losers of
+-- kind 5 are claims.
+CREATE FUNCTION kmip.commit_claims(p_skip_locked boolean, p_changes kmip.change[], p_names kmip.new_name[],
                                    p_stream uuid, p_seq bigint, p_hash bytea, p_entries audit.entry[],
                                    p_uids uuid[], p_versions bigint[], p_clients uuid[], p_standings bigint[],
                                    p_kinds integer[], p_numbers bigint[], p_askers uuid[], p_permissions text[],
@@ -89,5 +91,5 @@ END
 $$;
 COMMENT ON FUNCTION kmip.commit_claims IS 'As kmip.commit(), with requests for approval that are opened or used up, and objects that take their places in quotas, in the same transaction';
 
-REVOKE ALL ON FUNCTION policy.count_to, policy.count_objects, policy.quota_lost FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION policy.count_objects, policy.quota_lost TO holdfast_server;
+REVOKE ALL ON FUNCTION policy.count_to, policy.count_objects, policy.quota_lost, kmip.commit_claims FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION policy.count_objects, policy.quota_lost, kmip.commit_claims TO holdfast_server;
