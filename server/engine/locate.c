@@ -1,8 +1,8 @@
 /*
  * Searches: which objects a client holds a permission on. What policy can permit is narrowed for the database, to those
- * of the client alone as a rule. Where all of that is permitted the database answers with one page. Else it gives
- * candidates in order, some at a time, each of which is decided on; offset, maximum and total count what was permitted.
- * Memory is bounded by the answer and one page, work by SEARCH_MOST candidates.
+ * of the client alone as a rule. Where all of that is permitted the database answers with one page. Else it lists
+ * candidates in order, which are loaded a page at a time and decided on one by one; offset, maximum and total count
+ * what was permitted. Memory is bounded by the answer, one list and one page, work by SEARCH_MOST candidates.
  */
 #include "server/engine/request.h"
 
@@ -10,9 +10,11 @@
 
 enum {
     SEARCH_PAGE = 256,       /* candidates that are loaded together; fewer where memory does not do */
+    SEARCH_LIST = 8192,      /* that are listed together: the database may look at all that fit, to sort them */
     SEARCH_MOST = 64 * 1024, /* candidates of one search */
 };
 
+static void load_list(struct engine_request *rq);
 static void load_page(struct engine_request *rq);
 
 /* ---- candidate by candidate ----------------------------------------------------------------- */
@@ -20,6 +22,11 @@ static void load_page(struct engine_request *rq);
 static bool is_full(const struct search *s)
 {
     return s->count == s->query.maximum && !s->query.want_total;
+}
+
+static size_t page_count(const struct search *s)
+{
+    return s->page < s->list_count ? s->page : s->list_count;
 }
 
 /* What was found as the database tells it: a total that is known by a walk to the end. */
@@ -36,7 +43,7 @@ static void end_search(struct engine_request *rq, bool whole)
 static void decide_page(struct engine_request *rq)
 {
     struct search *s = &rq->search;
-    for (size_t i = 0; i < s->candidate_count && !is_full(s); i++) {
+    for (size_t i = 0; i < rq->load.objects.count && !is_full(s); i++) {
         const struct object *o = rq->load.objects.found[i];
         if (!o || access_decide(rq, s->permission, o).verdict != VERDICT_ALLOWED)
             continue;
@@ -46,22 +53,33 @@ static void decide_page(struct engine_request *rq)
     }
 }
 
-/* The page is done with; on to the next one, if there is more to look at. */
+/* On behind the candidates that were looked at, if there is more to look at. */
+static void go_on(struct engine_request *rq)
+{
+    struct search *s = &rq->search;
+    bool end = s->list_count == 0 && s->last_list;
+    if (is_full(s) || end)
+        end_search(rq, end && !is_full(s));
+    else if (s->looked >= SEARCH_MOST)
+        request_item_failed(rq, RC_SEARCH_LIMIT);
+    else if (s->list_count)
+        load_page(rq);
+    else
+        load_list(rq);
+}
+
+/* The page is done with. */
 static void next_page(struct engine_request *rq)
 {
     struct search *s = &rq->search;
-    bool last = s->candidate_count < rq->search.page;
-    s->looked += s->candidate_count;
-    if (s->candidate_count)
-        s->query.before = s->candidates[s->candidate_count - 1];
-    arena_back(&rq->memory, s->before_page);
+    size_t done = page_count(s);
+    s->looked += done;
+    s->query.before = s->list[done - 1];
+    s->list += done;
+    s->list_count -= done;
     s->page = s->page * 2 < SEARCH_PAGE ? s->page * 2 : SEARCH_PAGE;
-    if (is_full(s) || last)
-        end_search(rq, last && !is_full(s));
-    else if (s->looked >= SEARCH_MOST)
-        request_item_failed(rq, RC_SEARCH_LIMIT);
-    else
-        load_page(rq);
+    arena_back(&rq->memory, s->before_page);
+    go_on(rq);
 }
 
 static void after_candidates(struct engine_request *rq)
@@ -75,29 +93,24 @@ static void after_candidates(struct engine_request *rq)
 static void page_failed(struct engine_request *rq)
 {
     struct search *s = &rq->search;
-    if (s->page == 1) {
+    size_t tried = page_count(s);
+    if (tried == 1) {
         next_page(rq);
         return;
     }
-    s->page = s->page > 8 ? s->page / 8 : 1;
+    s->page = tried > 8 ? tried / 8 : 1;
     arena_back(&rq->memory, s->before_page);
     load_page(rq);
 }
 
-static void after_page(struct engine_request *rq)
+static void load_page(struct engine_request *rq)
 {
     struct search *s = &rq->search;
     unsigned needs = policy_needs(&rq->who, s->permission, rq->now_us);
-    s->candidates = rq->load.locate.uids;
-    s->candidate_count = rq->load.locate.count;
-    if (s->candidate_count == 0) {
-        next_page(rq);
-        return;
-    }
     rq->load = (struct db_load){.kind = DB_LOAD_OBJECTS};
     rq->load.objects = (struct db_objects){
-        .uids = s->candidates,
-        .count = s->candidate_count,
+        .uids = s->list,
+        .count = page_count(s),
         .may_see = access_worth,
         .want = (needs & NEEDS_NAMES ? DB_WANT_NAMES : 0u) | (needs & NEEDS_ATTRIBUTES ? DB_WANT_ATTRIBUTES : 0u),
     };
@@ -105,16 +118,29 @@ static void after_page(struct engine_request *rq)
     rq->load_failed = page_failed;
 }
 
-static void load_page(struct engine_request *rq)
+static void after_list(struct engine_request *rq)
 {
     struct search *s = &rq->search;
+    s->list = rq->load.locate.uids;
+    s->list_count = rq->load.locate.count;
+    s->last_list = s->list_count < s->list_most;
+    s->list_most = s->list_most * 4 < SEARCH_LIST ? s->list_most * 4 : SEARCH_LIST;
+    s->before_page = arena_mark(&rq->memory);
+    go_on(rq);
+}
+
+/* Short ones first: most who search want few. */
+static void load_list(struct engine_request *rq)
+{
+    struct search *s = &rq->search;
+    arena_back(&rq->memory, s->before_list);
     rq->load = (struct db_load){.kind = DB_LOAD_LOCATE};
     rq->load.locate = s->query;
     rq->load.locate.by_policy = true;
     rq->load.locate.offset = 0;
-    rq->load.locate.maximum = s->page;
+    rq->load.locate.maximum = s->list_most;
     rq->load.locate.want_total = false;
-    request_load(rq, after_page);
+    request_load(rq, after_list);
 }
 
 static void look_at_each(struct engine_request *rq)
@@ -129,9 +155,9 @@ static void look_at_each(struct engine_request *rq)
     }
     s->count = 0;
     s->seen = s->looked = 0;
-    s->page = SEARCH_PAGE;
-    s->before_page = arena_mark(&rq->memory);
-    load_page(rq);
+    s->page = s->list_most = SEARCH_PAGE;
+    s->before_list = arena_mark(&rq->memory);
+    load_list(rq);
 }
 
 /* ---- searches ------------------------------------------------------------------------------- */

@@ -88,10 +88,12 @@ struct search {
     struct uid *uids; /* found, behind the offset */
     size_t count;
     uint64_t seen, looked;           /* permitted ones, and candidates, so far */
-    uint32_t page;                   /* candidates to look at together */
-    struct uid *candidates;          /* of this page */
-    size_t candidate_count;
-    struct arena_mark before_page;
+    uint32_t list_most;              /* candidates to ask for next */
+    struct uid *list;                /* of those that are left to look at, the first */
+    size_t list_count;
+    bool last_list;                  /* there are no more behind it */
+    size_t page;                     /* of them, how many to look at together */
+    struct arena_mark before_list, before_page;
 };
 
 struct engine_request {
