@@ -44,16 +44,6 @@ static rc_t receive_one(struct frame_reader *r, int fd, int64_t deadline_us, str
     }
 }
 
-static rc_t reply_keep(struct arena *arena, struct vault_reply *r)
-{
-    r->envelope = arena_copy(arena, r->envelope);
-    r->half.envelope = arena_copy(arena, r->half.envelope);
-    r->plain = arena_copy(arena, r->plain);
-    r->status = arena_copy(arena, r->status);
-    bool kept = r->envelope.data && r->half.envelope.data && r->plain.data && r->status.data;
-    return kept ? RC_OK : RC_NO_MEMORY;
-}
-
 rc_t vault_call_sync(int fd, uint32_t timeout_ms, const struct vault_call *call,
                      struct arena *arena, struct vault_reply *out)
 {
@@ -76,7 +66,7 @@ rc_t vault_call_sync(int fd, uint32_t timeout_ms, const struct vault_call *call,
     if (rc == RC_OK)
         rc = vault_reply_read(&answer, out);
     if (rc == RC_OK)
-        rc = reply_keep(arena, out);
+        rc = vault_reply_keep(out, arena);
     frame_writer_free(&w);
     frame_reader_free(&r);
     return rc;

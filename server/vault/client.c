@@ -113,14 +113,8 @@ static void slot_finish(struct vault_client *c, int i, const struct vault_reply 
     struct slot s = c->slots[i];
     slot_free(c, i);
     struct vault_reply copy = *reply;
-    if (s.arena && reply->rc == RC_OK) {
-        copy.envelope = arena_copy(s.arena, reply->envelope);
-        copy.half.envelope = arena_copy(s.arena, reply->half.envelope);
-        copy.plain = arena_copy(s.arena, reply->plain);
-        copy.status = arena_copy(s.arena, reply->status);
-        if (!copy.envelope.data || !copy.half.envelope.data || !copy.plain.data || !copy.status.data)
-            copy = (struct vault_reply){.rc = RC_NO_MEMORY};
-    }
+    if (s.arena && reply->rc == RC_OK && vault_reply_keep(&copy, s.arena) != RC_OK)
+        copy = (struct vault_reply){.rc = RC_NO_MEMORY};
     s.done(s.arg, &copy);
 }
 

@@ -417,6 +417,17 @@ rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out)
     return in.left == 0 ? RC_OK : RC_PROTOCOL;
 }
 
+rc_t vault_reply_keep(struct vault_reply *reply, struct arena *arena)
+{
+    struct bytes *const views[] = {&reply->envelope, &reply->half.envelope, &reply->plain, &reply->status};
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
+        *views[i] = arena_copy(arena, *views[i]);
+        if (!views[i]->data)
+            return RC_NO_MEMORY;
+    }
+    return RC_OK;
+}
+
 bool vault_reply_fits(uint16_t code, uint32_t len, void *arg)
 {
     (void)arg;

@@ -50,6 +50,8 @@ rc_t vault_reply_write(struct frame_writer *w, enum vault_op op, uint64_t id,
                        const struct vault_reply *reply);
 /* Reads a received reply; views point into the frame. RC_PROTOCOL on any malformed one. */
 rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out);
+/* Copies what the reply views into the arena, so that it outlives the frame. */
+rc_t vault_reply_keep(struct vault_reply *reply, struct arena *arena);
 /* frame_fits_fn for the client's side: replies have known codes and at most VAULT_REPLY_MAX bytes.
  */
 bool vault_reply_fits(uint16_t code, uint32_t len, void *arg);
