@@ -6,13 +6,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
+#include "proto/base/wipe.h"
 #include "server/admin/cli.h"
 #include "server/base/object.h"
 
@@ -414,9 +417,20 @@ static enum cli_exit run(struct cli *cli, int argc, char **argv, const char **ar
     return cli->command->run(cli);
 }
 
+static void free_json(void *memory)
+{
+    if (memory)
+        wipe(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
 int cli_main(int argc, char **argv)
 {
+    /* What is printed may be a key: it stays neither in the stream's memory nor in that of JSON. */
+    static char printed[BUFSIZ];
     static const struct command none = {.words = ""};
+    setvbuf(stdout, printed, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, sizeof printed);
+    json_set_alloc_funcs(malloc, free_json);
     struct cli cli = {.command = &none, .out = stdout, .err = stderr};
     const char **arguments = calloc((size_t)argc + 1, sizeof *arguments);
     if (!arguments)
@@ -426,5 +440,6 @@ int cli_main(int argc, char **argv)
     /* Output that could not be written is not done. */
     if (fflush(stdout) != 0 && code == CLI_DONE)
         code = cli_fail(&cli, CLI_FILE, NULL, "standard output cannot be written: %s", strerror(errno));
+    wipe(printed, sizeof printed);
     return (int)code;
 }

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "proto/base/wipe.h"
 #include "server/admin/audit_commands.h"
 
 static void name_operator(struct db_admin *db)
@@ -49,7 +50,10 @@ enum cli_exit admin_db_begin(struct cli *cli, const char *role, struct config *c
     if (!config)
         config = &own;
     enum cli_exit code = cli_config(cli, config);
-    return code == CLI_DONE ? admin_db_open(cli, config, role, out) : code;
+    if (code == CLI_DONE)
+        code = admin_db_open(cli, config, role, out);
+    wipe(&own, sizeof own); /* its conninfo may have a password */
+    return code;
 }
 
 enum cli_exit admin_db_listed(struct cli *cli, struct db_admin *db, rc_t rc, json_t *rows, const char *what)

@@ -14,6 +14,7 @@
 
 #include "db/admin_factor.h"
 #include "proto/base/buf.h"
+#include "proto/base/wipe.h"
 #include "server/admin/admin_db.h"
 #include "server/policy/quirk.h"
 #include "server/vault/crypto/crypto.h"
@@ -43,7 +44,7 @@ static rc_t ask_line(int tty, const char *prompt, struct buf *out)
         rc = out->len <= VAULT_PASSWORD_MAX ? buf_add_u8(out, (uint8_t)c) : RC_TOO_LARGE;
     tcsetattr(tty, TCSAFLUSH, &was);
     bool whole = n == 1 && c == '\n';
-    c = 0;
+    wipe(&c, sizeof c);
     if (write(tty, "\n", 1) < 0 || (rc == RC_OK && !whole))
         return RC_IO;
     return rc;
@@ -158,6 +159,7 @@ enum cli_exit cmd_client_password(struct cli *cli)
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_password_add(db, client, user, &hashed.row, why(cli), &id);
+    wipe(&hashed, sizeof hashed);
     if (rc != RC_OK)
         return admin_db_fail(cli, db, rc, "the password was not registered");
     return registered(cli, client, "user name and password", id);
@@ -210,6 +212,7 @@ enum cli_exit cmd_client_device(struct cli *cli)
     char *json = facts_json(cli);
     rc_t rc = json ? db_device_add(db, client, json, with_password ? &hashed.row : NULL, why(cli), &id) : RC_NO_MEMORY;
     free(json);
+    wipe(&hashed, sizeof hashed);
     if (rc != RC_OK)
         return admin_db_fail(cli, db, rc, "the device was not registered");
     return registered(cli, client, "a device", id);

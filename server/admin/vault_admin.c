@@ -137,8 +137,8 @@ enum cli_exit vault_admin_step(struct cli *cli, struct vault_admin *vault, const
                         rc_text(rc));
     if (reply.rc == RC_NAME_TAKEN)
         return cli_fail(cli, CLI_REFUSED,
-                        "If an interrupted run left them, and no other Holdfast uses this TPM, repeat with --replace; else "
-                        "choose others with --nv-index.",
+                        "If an interrupted run left them, and no other Holdfast uses this TPM, repeat with --replace; "
+                        "else choose others with --nv-index.",
                         "the TPM has Holdfast's NV indices already: %.*s", (int)reply.status.len,
                         (const char *)reply.status.data);
     if (reply.rc != RC_OK)
