@@ -4,11 +4,12 @@ tests_unit_db_libfixture_a_SOURCES = tests/unit/db/fixture.c tests/unit/db/fixtu
 tests_unit_db_libfixture_a_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 DB_TEST_LIBS = tests/unit/db/libfixture.a db/libdb.a server/base/libbase.a proto/libproto.a \
 	$(PQ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) -lpthread
-DB_TESTS = tests/unit/check_db_commit tests/unit/check_db_audit tests/unit/check_db_load tests/unit/check_db_forward \
-	tests/unit/check_db_failure tests/unit/check_db_clients tests/unit/check_db_claims
+DB_TESTS = tests/unit/check_db_admin tests/unit/check_db_audit tests/unit/check_db_claims tests/unit/check_db_clients \
+	tests/unit/check_db_commit tests/unit/check_db_failure tests/unit/check_db_forward tests/unit/check_db_load
 check_PROGRAMS += $(DB_TESTS)
 TESTS += $(DB_TESTS)
 
+tests_unit_check_db_admin_SOURCES = tests/unit/db/check_admin.c
 tests_unit_check_db_commit_SOURCES = tests/unit/db/check_commit.c
 tests_unit_check_db_audit_SOURCES = tests/unit/db/check_audit.c
 tests_unit_check_db_load_SOURCES = tests/unit/db/check_load.c
@@ -17,6 +18,7 @@ tests_unit_check_db_failure_SOURCES = tests/unit/db/check_failure.c
 tests_unit_check_db_clients_SOURCES = tests/unit/db/check_clients.c
 tests_unit_check_db_claims_SOURCES = tests/unit/db/check_claims.c
 
+tests_unit_check_db_admin_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_db_commit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_db_audit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_db_load_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -25,6 +27,7 @@ tests_unit_check_db_failure_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_db_clients_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_db_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
+tests_unit_check_db_admin_LDADD = $(DB_TEST_LIBS)
 tests_unit_check_db_commit_LDADD = $(DB_TEST_LIBS)
 tests_unit_check_db_audit_LDADD = $(DB_TEST_LIBS)
 tests_unit_check_db_load_LDADD = $(DB_TEST_LIBS)
