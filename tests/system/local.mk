@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/system/bounded.py \
 	tests/system/client.py \
 	tests/system/crowd.py \
+	tests/system/forwarders.py \
 	tests/system/hostile.py \
 	tests/system/hostile_message.py \
 	tests/system/hostile_operations.py \
@@ -14,6 +15,7 @@ EXTRA_DIST += \
 	tests/system/hostile_wire.py \
 	tests/system/policy_domain.py \
 	tests/system/receiver.py \
+	tests/system/retention.py \
 	tests/system/support.py \
 	tests/system/tpm.py \
 	tests/system/workload.py \
