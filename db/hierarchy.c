@@ -292,11 +292,42 @@ static rc_t send_sync(void *arg, const char *sql, struct pg_params *p)
     return rc;
 }
 
-rc_t db_hierarchy_store(struct db_admin *a, const struct hierarchy *rows, const char *operation,
+/* The one thing here that the server's role may not do. */
+static rc_t anchor(struct db_admin *a, const struct hierarchy_node *node)
+{
+    struct pg_params p = {.data = BUF_EMPTY};
+    rc_t rc = pg_param_uid(&p, &node->id);
+    if (rc == RC_OK)
+        rc = pg_param_bytes(&p, node->ak_pub);
+    if (rc == RC_OK)
+        rc = send_sync(a, "SELECT audit.anchor_signer($1::uuid, $2::bytea)", &p);
+    pg_params_free(&p);
+    return rc;
+}
+
+rc_t db_hierarchy_may_enrol(struct db_admin *a)
+{
+    PGresult *r = NULL;
+    bool may = false;
+    TRY(admin_query(a,
+                    "SELECT coalesce(has_function_privilege(to_regprocedure("
+                    "'audit.anchor_signer(uuid, bytea)'), 'EXECUTE'), false)",
+                    NULL, &r));
+    (void)pg_get_bool(r, 0, 0, &may);
+    PQclear(r);
+    return may ? RC_OK
+               : admin_fail(a, RC_DENIED,
+                            "this database user may not say whose stubs of audit months are believed");
+}
+
+rc_t db_hierarchy_store(struct db_admin *a, const struct hierarchy *rows,
+                        const struct hierarchy_node *enrolled, const char *operation,
                         const char *detail)
 {
     TRY(admin_run(a, "BEGIN"));
     rc_t rc = each_row(rows, send_sync, a);
+    if (rc == RC_OK && enrolled)
+        rc = anchor(a, enrolled);
     if (rc == RC_OK)
         rc = db_audit_note(a, operation, detail);
     return rc == RC_OK ? admin_run(a, "COMMIT") : admin_give_up(a, rc);

@@ -132,17 +132,68 @@ RETURN CASE WHEN substr(ak_pub, 3, 20) = decode('0023000b00050472000000100018000
             THEN ARRAY[substr(ak_pub, 25, 32), substr(ak_pub, 59, 32)] END;
 COMMENT ON FUNCTION audit.ak_point IS 'x and y of an attestation key, from its TPM2B_PUBLIC; NULL where it is not such a key: restricted, fixed to its TPM, ECDSA with P-256 and SHA-256';
 
+-- Which keys are believed does not hang on kmip.node, which the server's role writes: the owner of the schema alone
+-- writes this table, when an administrator sets a node up, and the roles of server and policy cannot.
+CREATE TABLE audit.signer (
+    node        uuid PRIMARY KEY,
+    ak_pub      bytea NOT NULL CHECK (audit.ak_point(ak_pub) IS NOT NULL),
+    anchored_at timestamptz NOT NULL DEFAULT now(),
+    anchored_by text NOT NULL
+);
+COMMENT ON TABLE audit.signer IS 'The attestation keys whose signatures of stubs are believed. Written by audit.anchor_signer() alone, never changed';
+COMMENT ON COLUMN audit.signer.node IS 'The node';
+COMMENT ON COLUMN audit.signer.ak_pub IS 'Its attestation key, TPM2B_PUBLIC. One TPM has the same under each node that it ever was';
+COMMENT ON COLUMN audit.signer.anchored_at IS 'Since when it is believed';
+COMMENT ON COLUMN audit.signer.anchored_by IS 'Who set the node up: database user and operator';
+CREATE TRIGGER signer_is_final BEFORE UPDATE OR DELETE ON audit.signer FOR EACH ROW EXECUTE FUNCTION audit.refuse();
+CREATE TRIGGER signer_no_truncate BEFORE TRUNCATE ON audit.signer FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse();
+
+CREATE FUNCTION audit.actor() RETURNS text LANGUAGE sql STABLE
+RETURN session_user || coalesce(' (' || left(nullif(current_setting('holdfast.operator', true), ''), 128) || ')', '');
+COMMENT ON FUNCTION audit.actor IS 'Who acts: database user and, from the setting holdfast.operator, operator; as audit.note() writes it';
+
+-- Not SECURITY DEFINER, and granted to nobody: who may call it is the owner, or a member of it.
+CREATE FUNCTION audit.anchor_signer(p_node uuid, p_ak_pub bytea) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_node IS NULL OR audit.ak_point(p_ak_pub) IS NULL THEN
+        RAISE EXCEPTION 'node % has no attestation key that could sign', p_node USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO audit.signer (node, ak_pub, anchored_by) VALUES (p_node, p_ak_pub, audit.actor()) ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM audit.note('Admin Anchor Audit Signer', format('node=%s name=%s', p_node, encode(sha256(substr(p_ak_pub, 3)), 'hex')));
+    ELSIF NOT EXISTS (SELECT FROM audit.signer g WHERE g.node = p_node AND g.ak_pub = p_ak_pub) THEN
+        RAISE EXCEPTION 'node % is anchored with another key', p_node USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'A node keeps its key for life; another TPM is another node: holdfast recovery restore makes it.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.anchor_signer IS 'Makes the attestation key of a node one that stubs are believed by: called where an administrator sets the node up, as owner of the schema';
+
+-- Nodes that were set up before are taken as they are: who migrates anchors them.
+DO $$
+DECLARE
+    n record;
+BEGIN
+    FOR n IN SELECT id, ak_pub FROM kmip.node WHERE audit.ak_point(ak_pub) IS NOT NULL ORDER BY id LOOP
+        PERFORM audit.anchor_signer(n.id, n.ak_pub);
+    END LOOP;
+END
+$$;
+
 CREATE VIEW audit.signers AS
-SELECT n.id AS node, n.ak_pub, encode(sha256(substr(n.ak_pub, 3)), 'hex') AS name,
+SELECT g.node, g.ak_pub, encode(sha256(substr(g.ak_pub, 3)), 'hex') AS name,
        E'-----BEGIN PUBLIC KEY-----\n' || encode(decode('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
-           || (audit.ak_point(n.ak_pub))[1] || (audit.ak_point(n.ak_pub))[2], 'base64')
-           || E'\n-----END PUBLIC KEY-----\n' AS pem
-  FROM kmip.node n WHERE audit.ak_point(n.ak_pub) IS NOT NULL;
-COMMENT ON VIEW audit.signers IS 'The attestation keys of the nodes, which sign stubs. Compare name with the line "ak" of node.state on the node itself: a superuser of PostgreSQL could put another key here';
+           || (audit.ak_point(g.ak_pub))[1] || (audit.ak_point(g.ak_pub))[2], 'base64')
+           || E'\n-----END PUBLIC KEY-----\n' AS pem, g.anchored_at, g.anchored_by
+  FROM audit.signer g;
+COMMENT ON VIEW audit.signers IS 'The attestation keys of the nodes, which sign stubs. Compare name with the line "ak" of node.state on the node itself: the owner of the schema or a superuser could put another key here';
 COMMENT ON COLUMN audit.signers.node IS 'The node';
 COMMENT ON COLUMN audit.signers.ak_pub IS 'Its attestation key, TPM2B_PUBLIC';
 COMMENT ON COLUMN audit.signers.name IS 'SHA-256 of the public area: the Name of the key after its first two bytes (000b)';
 COMMENT ON COLUMN audit.signers.pem IS 'The same key for OpenSSL';
+COMMENT ON COLUMN audit.signers.anchored_at IS 'Since when it is believed';
+COMMENT ON COLUMN audit.signers.anchored_by IS 'Who set the node up, or migrated the database when it was there: database user and operator';
 
 -- ---- tables ----
 CREATE TABLE audit.retention (
@@ -233,7 +284,7 @@ COMMENT ON FUNCTION audit.stub_message IS 'The line that the TPM signs for a stu
 
 CREATE FUNCTION audit.stub_wrong(p_stub audit.stub) RETURNS text LANGUAGE sql STABLE
 RETURN CASE
-    WHEN NOT EXISTS (SELECT FROM audit.signers g WHERE g.ak_pub = p_stub.ak_pub) THEN 'it is signed by a key that is no node''s'
+    WHEN NOT EXISTS (SELECT FROM audit.signer g WHERE g.ak_pub = p_stub.ak_pub) THEN 'it is signed by a key that is no node''s'
     WHEN NOT audit.p256_verifies((audit.ak_point(p_stub.ak_pub))[1], (audit.ak_point(p_stub.ak_pub))[2],
              audit.stub_message(audit.stub_digest(p_stub, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = p_stub.month))),
              p_stub.signature) THEN 'its signature is not right'
@@ -243,11 +294,11 @@ COMMENT ON FUNCTION audit.stub_wrong IS 'What is wrong with a stub; NULL: it is 
 
 CREATE VIEW audit.stubs AS
 SELECT to_char(s.month, 'YYYY-MM') AS month, s.rows, encode(s.export_sha256, 'hex') AS export_sha256, s.dropped_at,
-       s.dropped_by, s.reason, g.node, encode(d.digest, 'hex') AS digest,
+       s.dropped_by, s.reason,
+       (SELECT g.node FROM audit.signer g WHERE g.ak_pub = s.ak_pub ORDER BY g.anchored_at DESC, g.node LIMIT 1) AS node, encode(d.digest, 'hex') AS digest,
        convert_from(audit.stub_message(d.digest), 'UTF8') AS message, encode(s.signature, 'hex') AS signature,
        coalesce(audit.stub_wrong(s), 'good') AS verdict
-  FROM audit.stub s LEFT JOIN audit.signers g ON g.ak_pub = s.ak_pub
-       CROSS JOIN LATERAL (SELECT audit.stub_digest(s, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = s.month)) AS digest) AS d;
+  FROM audit.stub s CROSS JOIN LATERAL (SELECT audit.stub_digest(s, ARRAY(SELECT r FROM audit.stub_run r WHERE r.month = s.month)) AS digest) AS d;
 COMMENT ON VIEW audit.stubs IS 'Months that were dropped, when, by whom and why, and whether the signature of the TPM is right';
 COMMENT ON COLUMN audit.stubs.month IS 'The month (UTC)';
 COMMENT ON COLUMN audit.stubs.rows IS 'How many rows it had';
@@ -255,7 +306,7 @@ COMMENT ON COLUMN audit.stubs.export_sha256 IS 'SHA-256 of the file that has the
 COMMENT ON COLUMN audit.stubs.dropped_at IS 'When it was dropped';
 COMMENT ON COLUMN audit.stubs.dropped_by IS 'By whom';
 COMMENT ON COLUMN audit.stubs.reason IS 'Why';
-COMMENT ON COLUMN audit.stubs.node IS 'The node whose TPM signed; NULL: none that is known';
+COMMENT ON COLUMN audit.stubs.node IS 'The node whose TPM signed, the latest that it was; NULL: none that is known';
 COMMENT ON COLUMN audit.stubs.digest IS 'SHA-256 of all that is signed: audit.stub_digest()';
 COMMENT ON COLUMN audit.stubs.message IS 'The line that was signed, with its line feed';
 COMMENT ON COLUMN audit.stubs.signature IS 'ECDSA with P-256 and SHA-256: r and s';
@@ -338,10 +389,6 @@ $$;
 COMMENT ON FUNCTION audit.verify_month IS 'What is wrong with the rows of a month, one row for each; none: all is right. As audit.verify(), for one month';
 
 -- ---- acts ----
-CREATE FUNCTION audit.actor() RETURNS text LANGUAGE sql STABLE
-RETURN session_user || coalesce(' (' || left(nullif(current_setting('holdfast.operator', true), ''), 128) || ')', '');
-COMMENT ON FUNCTION audit.actor IS 'Who acts: database user and, from the setting holdfast.operator, operator; as audit.note() writes it';
-
 CREATE FUNCTION audit.set_retention(p_keep_months integer, p_reason text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -409,9 +456,10 @@ BEGIN
         RAISE EXCEPTION 'month % has % rows, the export %', to_char(p_month, 'YYYY-MM'), n, p_rows USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     made := ROW(p_month, p_rows, p_export_sha256, p_at, audit.actor(), p_reason,
-                (SELECT g.ak_pub FROM audit.signers g WHERE g.node = p_node), p_signature);
+                (SELECT g.ak_pub FROM audit.signer g WHERE g.node = p_node), p_signature);
     IF made.ak_pub IS NULL THEN
-        RAISE EXCEPTION 'there is no node % with an attestation key', p_node USING ERRCODE = 'no_data_found';
+        RAISE EXCEPTION 'there is no node % whose attestation key is believed', p_node USING ERRCODE = 'no_data_found',
+            HINT = 'holdfast init and holdfast recovery restore make it so; audit.signers shows those there are.';
     END IF;
     INSERT INTO audit.stub VALUES (made.*);
     INSERT INTO audit.stub_run SELECT * FROM audit.month_runs(p_month);
@@ -606,7 +654,7 @@ $$;
 COMMENT ON FUNCTION audit.verify IS 'Verifies the audit trail, or one stream: one row for each thing that is wrong (changed, removed, reordered, added, forged), or a single row "verified". Rows that went with a dropped month must be covered by a signed stub. Usage: SELECT * FROM audit.verify();';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
-GRANT SELECT ON audit.signers, audit.retention, audit.export, audit.stub, audit.stub_run, audit.stubs, audit.partitions
+GRANT SELECT ON audit.signer, audit.signers, audit.retention, audit.export, audit.stub, audit.stub_run, audit.stubs, audit.partitions
     TO holdfast_auditor;
 GRANT SELECT ON audit.partitions, audit.retention, audit.signers TO holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.number, audit.inverse, audit.p256_double, audit.p256_add, audit.p256_verifies,

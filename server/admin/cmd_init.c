@@ -40,16 +40,31 @@ static void ceremony_end(struct ceremony *c)
         buf_free(&c->texts[i]);
 }
 
-static enum cli_exit ceremony_begin(struct cli *cli, struct ceremony *c)
+static enum cli_exit ceremony_begin(struct cli *cli, struct ceremony *c, const char *role)
 {
     *c = (struct ceremony){.cli = cli, .arena = ARENA_OF(CEREMONY_ARENA)};
     enum cli_exit code = cli_config(cli, &c->config);
     if (code == CLI_DONE)
-        code = admin_db_open(cli, &c->config, DB_ROLE_SERVER, &c->db);
+        code = admin_db_open(cli, &c->config, role, &c->db);
     if (code != CLI_DONE)
         return code;
     rc_t rc = db_hierarchy_load(c->db, &c->arena, &c->rows);
     return rc == RC_OK ? CLI_DONE : admin_db_fail(cli, c->db, rc, "the rows of the key hierarchy cannot be read");
+}
+
+/* Where a node is set up: what the server's role may not do is refused before the TPM is touched. */
+static enum cli_exit enrolment_begin(struct cli *cli, struct ceremony *c)
+{
+    enum cli_exit code = ceremony_begin(cli, c, DB_ROLE_MIGRATOR);
+    rc_t rc = code == CLI_DONE ? db_hierarchy_may_enrol(c->db) : RC_OK;
+    if (rc == RC_DENIED)
+        code = cli_fail(cli, CLI_REFUSED,
+                        "Connect as holdfast_migrator, or as another member of holdfast_owner, to a database that "
+                        "'holdfast db migrate' has brought up to date.",
+                        "a node cannot be set up: %s", db_admin_error(c->db));
+    else if (rc != RC_OK)
+        code = admin_db_fail(cli, c->db, rc, "a node cannot be set up");
+    return code;
 }
 
 /* STATE_DIR/name. */
@@ -85,13 +100,18 @@ static enum cli_exit encode_rows(struct ceremony *c, struct buf *out)
     return rc == RC_OK ? CLI_DONE : cli_fail(c->cli, CLI_INTERNAL, NULL, "the stored rows: %s", rc_text(rc));
 }
 
-static enum cli_exit store_rows(struct ceremony *c, struct bytes encoded, const char *operation)
+/* `enrolled`: the state of a node that was just set up, empty: none was. */
+static enum cli_exit store_rows(struct ceremony *c, struct bytes encoded, struct bytes enrolled, const char *operation)
 {
     struct hierarchy rows;
+    struct node_state state = {0};
+    const struct hierarchy_node *node = NULL;
     rc_t rc = hierarchy_decode(encoded, &c->arena, &rows);
+    if (rc == RC_OK && enrolled.len && (rc = node_state_decode(enrolled, &state)) == RC_OK)
+        rc = (node = hierarchy_find_node(&rows, &state.node)) ? RC_OK : RC_INTEGRITY;
     if (rc != RC_OK)
         return cli_fail(c->cli, CLI_INTERNAL, NULL, "the vault's rows cannot be read: %s", rc_text(rc));
-    rc = db_hierarchy_store(c->db, &rows, operation, NULL);
+    rc = db_hierarchy_store(c->db, &rows, node, operation, NULL);
     return rc == RC_OK ? CLI_DONE : admin_db_fail(c->cli, c->db, rc, "the rows of the key hierarchy were not stored");
 }
 
@@ -103,7 +123,7 @@ static enum cli_exit keep(struct ceremony *c, const struct admin_answer *a, cons
 {
     enum cli_exit code = write_state(c, "node.state.new", a->node_state, SECRET_MODE);
     if (code == CLI_DONE)
-        code = store_rows(c, a->hierarchy, operation);
+        code = store_rows(c, a->hierarchy, a->node_state, operation);
     return code == CLI_DONE ? rename_state(c, "node.state.new", "node.state") : code;
 }
 
@@ -313,7 +333,7 @@ static enum cli_exit init_proof(struct ceremony *c)
     if (rc != RC_OK)
         return cli_fail(c->cli, cli_exit_of(rc), "Is it the proof of this cluster's escrow?",
                         "the proof does not fit: %s", rc_text(rc));
-    code = store_rows(c, buf_view(&rows), "Admin Confirm Escrow");
+    code = store_rows(c, buf_view(&rows), BYTES_NONE, "Admin Confirm Escrow");
     if (code != CLI_DONE)
         return code;
     return tell(c->cli, "escrow confirmed", "The escrow is good; the vault may serve. Start the server.\n");
@@ -339,7 +359,7 @@ enum cli_exit cmd_init(struct cli *cli)
         return cli_fail(cli, CLI_USAGE, "'holdfast init --help' explains them.",
                         "choose one: --self-approve, or --request, --response and --proof in turn");
     AUTO_CEREMONY c;
-    enum cli_exit code = ceremony_begin(cli, &c);
+    enum cli_exit code = enrolment_begin(cli, &c);
     if (code != CLI_DONE)
         return code;
     if (cli_given(cli, OPT_PROOF))
@@ -428,7 +448,7 @@ enum cli_exit cmd_approval_request(struct cli *cli)
     struct admin_answer answer;
     if (!cli_given(cli, OPT_OUT))
         return cli_fail(cli, CLI_USAGE, NULL, "name the file that the request shall be written to: --out FILE");
-    enum cli_exit code = ceremony_begin(cli, &c);
+    enum cli_exit code = ceremony_begin(cli, &c, DB_ROLE_SERVER);
     if (code == CLI_DONE)
         code = read_pinned(&c, 0, &pinned);
     if (code == CLI_DONE)
@@ -458,7 +478,7 @@ enum cli_exit cmd_approval_accept(struct cli *cli)
     struct node_state pinned;
     if (!cli_given(cli, OPT_RESPONSE))
         return cli_fail(cli, CLI_USAGE, NULL, "name the approval: --response FILE");
-    enum cli_exit code = ceremony_begin(cli, &c);
+    enum cli_exit code = ceremony_begin(cli, &c, DB_ROLE_SERVER);
     if (code == CLI_DONE)
         code = read_pinned(&c, 0, &pinned);
     if (code == CLI_DONE)
@@ -469,7 +489,7 @@ enum cli_exit cmd_approval_accept(struct cli *cli)
     if (rc != RC_OK)
         return cli_fail(cli, CLI_REFUSED, "Was it made of this node's latest request, with this cluster's key?",
                         "the approval was not accepted: %s", rc_text(rc));
-    code = store_rows(&c, buf_view(&rows), "Admin Approve Boot State");
+    code = store_rows(&c, buf_view(&rows), BYTES_NONE, "Admin Approve Boot State");
     return code == CLI_DONE ? tell(cli, "approved", "The boot state is approved. Start the server.\n") : code;
 }
 
@@ -526,7 +546,7 @@ static enum cli_exit recovery_start(struct ceremony *c)
 enum cli_exit cmd_recovery_restore(struct cli *cli)
 {
     AUTO_CEREMONY c = {0};
-    enum cli_exit code = ceremony_begin(cli, &c);
+    enum cli_exit code = enrolment_begin(cli, &c);
     if (code != CLI_DONE)
         return code;
     if (c.rows.cr_count == 0)

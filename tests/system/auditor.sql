@@ -48,7 +48,7 @@ SELECT count(*) > 0 AS runs FROM audit.month_runs(date_trunc('month', now() - in
 SELECT * FROM audit.export;
 SELECT * FROM audit.stubs;
 SELECT count(*) FROM audit.stub_run;
-SELECT node, pem ~ '^-----BEGIN PUBLIC KEY-----' AS pem FROM audit.signers;
+SELECT node, pem ~ '^-----BEGIN PUBLIC KEY-----' AS pem, anchored_by ~ '^holdfast_migrator ' AS by_migrator FROM audit.signers;
 \echo What an auditor may not.
 SELECT * FROM kmip.material;
 SELECT * FROM kmip.object;

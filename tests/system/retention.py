@@ -45,6 +45,41 @@ def signature_by_hand(state, month):
                           capture_output=True, text=True, timeout=60)
 
 
+def own_key(state):
+    """A key pair of nobody's TPM, as an attestation key would stand in the database: TPM2B_PUBLIC in hexadecimal."""
+    key = os.path.join(state.top, "own.pem")
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True, timeout=60)
+    der = subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-outform", "DER"], capture_output=True, check=True, timeout=60)
+    x, y = der.stdout[-64:-32].hex(), der.stdout[-32:].hex()
+    return key, "00580023000b00050472000000100018000b000300100020" + x + "0020" + y
+
+
+def sign(key, line):
+    """r and s of OpenSSL's signature, 32 bytes each, in hexadecimal."""
+    der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=line, capture_output=True, check=True, timeout=60).stdout
+    r = der[4:4 + der[3]]
+    s = der[6 + der[3]:]
+    return "".join(number[-32:].rjust(32, b"\0").hex() for number in (r, s))
+
+
+def key_of_the_server(state, month, rows, sha):
+    """Whoever has the database roles of server and policy brings a node and a key along: no stub is believed by it."""
+    node = "00000000-0000-4000-8000-00000000beef"
+    key, public = own_key(state)
+    state.psql("INSERT INTO kmip.node (id, ak_pub, cr_id, pcr_mask, approval) SELECT '%s', decode('%s', 'hex'), cr_id, pcr_mask, approval "
+               "FROM kmip.node LIMIT 1" % (node, public), "holdfast_server")
+    at = state.psql("SELECT clock_timestamp()")[0][0]
+    what = "'%s-01', %s, decode('%s', 'hex'), 'mine', '%s'" % (month, rows, sha, at)
+    digest = state.psql("SELECT encode(audit.drop_digest(%s), 'hex')" % what, "holdfast_policy")[0][0]
+    signature = sign(key, ("holdfast audit stub %s\n" % digest).encode())
+    try:
+        state.psql("SELECT audit.drop_month(%s, '%s', decode('%s', 'hex'))" % (what, node, signature), "holdfast_policy")
+        tap.ok(False, "a key that the server's role brought lets no month go")
+    except RuntimeError as error:
+        tap.ok("whose attestation key is believed" in str(error), "a key that the server's role brought lets no month go", error)
+    state.psql("DELETE FROM kmip.node WHERE id = '%s'" % node, "postgres")
+
+
 def refusals_of_drop(state, month, path):
     code, answer = dropped(state, month, path)
     tap.ok(code != 0 and "no retention period" in answer["error"], "without a retention period nothing is dropped", answer)
@@ -81,6 +116,7 @@ def refusals_of_drop(state, month, path):
             tap.ok(False, "the database drops nothing against a signature of " + name)
         except RuntimeError as error:
             tap.ok(re.search("signature|check constraint", str(error)), "the database drops nothing against a signature of " + name, error)
+    key_of_the_server(state, month, rows, sha)
     # a row that was changed behind the triggers keeps its month
     change = "SET session_replication_role = replica; UPDATE audit.event_%s SET result = '%s' WHERE seq = 5 AND stream = (SELECT min(stream::text)::uuid FROM audit.event_%s WHERE seq = 5)"
     part = month.replace("-", "_")

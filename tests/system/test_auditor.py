@@ -120,7 +120,7 @@ def plans(state, key):
 
 # ---- rights ----
 
-AUDIT_TABLES = ("event", "stream", "stub", "stub_run", "retention", "export")
+AUDIT_TABLES = ("event", "stream", "stub", "stub_run", "signer", "retention", "export")
 
 
 def forbidden(state):

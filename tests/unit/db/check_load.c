@@ -272,7 +272,7 @@ START_TEST(the_hierarchy_comes_back_as_it_was)
     ck_assert_int_eq(db_admin_open(pg_conninfo(&pg, w.database, DB_ROLE_SERVER), NULL, &a), RC_OK);
     ck_assert_int_eq(db_hierarchy_is_empty(a, &empty), RC_OK);
     ck_assert(empty);
-    rc_t rc = db_hierarchy_store(a, &rows, "Admin Initialise", NULL);
+    rc_t rc = db_hierarchy_store(a, &rows, NULL, "Admin Initialise", NULL);
     ck_assert_msg(rc == RC_OK, "%s", db_admin_error(a));
     /* The keys of new domains: the first one that is stored stays. */
     ck_assert_str_eq(
