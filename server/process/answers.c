@@ -151,9 +151,9 @@ static void on_vault_status(struct child *c, struct control_message *m)
     json_decref(report);
 }
 
-static void on_trace_noted(struct child *c, struct control_message *m)
+static void on_noted(struct child *c, struct control_message *m)
 {
-    trace_line_noted(c->sup, load_be32(m->body), m->body[4] == 1);
+    note_written(c->sup, load_be32(m->body), m->body[4] == 1);
 }
 
 static void on_signed(struct child *c, struct control_message *m)
@@ -173,7 +173,7 @@ static void (*const answers[CONTROL_COUNT])(struct child *c, struct control_mess
     [CONTROL_READY] = on_ready,
     [CONTROL_STATS] = on_stats,
     [CONTROL_VAULT_STATUS] = on_vault_status,
-    [CONTROL_TRACE_NOTED] = on_trace_noted,
+    [CONTROL_NOTED] = on_noted,
     [CONTROL_SIGNED] = on_signed,
 };
 

@@ -26,7 +26,7 @@ enum {
     SIGN_WAIT_S = 60, /* a few TPM commands, behind those that wait already */
     DIGEST_BYTES = 32,
 };
-static const char sign_command[] = "sign-stub ";
+static const char sign_command[] = "sign-stub ", vault_down[] = "the vault is not up";
 
 struct admin {
     struct supervisor *sup;
@@ -36,7 +36,9 @@ struct admin {
     char who[WHO_MAX]; /* "root (uid 0, pid 4711)", for the audit */
     char command[COMMAND_MAX];
     size_t have;
-    uint32_t signing; /* the number of its request that is with the vault; 0: none */
+    uint32_t noting;              /* the number of the note that its signature waits for; 0: none */
+    uint32_t signing;             /* the number of its request that is with the vault; 0: none */
+    uint8_t digest[DIGEST_BYTES]; /* to be signed */
     char *answer;     /* owned; NULL while the command is read */
     size_t answer_len, sent;
     struct trace_line *trace; /* asked for, or under way */
@@ -140,20 +142,35 @@ static void trace_run(struct admin *a, const char *what)
 
 /* ---- commands ---- */
 
-/* "sign-stub HEX": on to the vault. NULL: the answer comes later. */
+/* "sign-stub HEX": into the audit first, then on to the vault. NULL: the answer comes later. */
 static char *ask_signature(struct admin *a, const char *hex)
+{
+    size_t len = 0;
+    char detail[sizeof "digest=" + 2 * DIGEST_BYTES];
+    if (OPENSSL_hexstr2buf_ex(a->digest, DIGEST_BYTES, &len, hex, '\0') != 1 || len != DIGEST_BYTES)
+        return refusal("sign-stub takes 64 hexadecimal digits");
+    if (a->sup->vault.state != CHILD_READY)
+        return refusal(vault_down);
+    snprintf(detail, sizeof detail, "digest=%s", hex);
+    if (note_send(a->sup, "Admin Sign Audit Stub", a->who, detail, &a->noting) != RC_OK) {
+        a->noting = 0;
+        return refusal("no worker is up: there is nobody to audit it");
+    }
+    return NULL;
+}
+
+/* NULL: it is with the vault. */
+static char *pass_to_vault(struct admin *a)
 {
     struct supervisor *s = a->sup;
     uint8_t body[4 + DIGEST_BYTES];
-    size_t len = 0;
-    if (OPENSSL_hexstr2buf_ex(body + 4, DIGEST_BYTES, &len, hex, '\0') != 1 || len != DIGEST_BYTES)
-        return refusal("sign-stub takes 64 hexadecimal digits");
     if (++s->sign_number == 0)
         s->sign_number = 1;
     store_be32(body, s->sign_number);
+    memcpy(body + 4, a->digest, DIGEST_BYTES);
     if (s->vault.state != CHILD_READY ||
         child_send(&s->vault, CONTROL_SIGN, bytes_of(body, sizeof body), NULL, 0) != RC_OK)
-        return refusal("the vault is not up");
+        return refusal(vault_down);
     a->signing = s->sign_number;
     return NULL;
 }
@@ -190,8 +207,9 @@ static void admin_read(struct admin *a)
     ssize_t n;
     char *end;
 
-    if (a->trace)
-        a->have = 0; /* no second command: whatever comes is dropped, and an end ends the trace */
+    bool goes_on = a->trace || a->noting;
+    if (goes_on)
+        a->have = 0; /* no second command: whatever comes is dropped, and an end ends it all */
     n = recv(a->fd, a->command + a->have, sizeof a->command - 1 - a->have, 0);
 
     if (n <= 0) {
@@ -201,7 +219,7 @@ static void admin_read(struct admin *a)
             admin_wait(a, EV_READ);
         return;
     }
-    if (a->trace) {
+    if (goes_on) {
         admin_wait(a, EV_READ);
         return;
     }
@@ -211,10 +229,8 @@ static void admin_read(struct admin *a)
     if (end) {
         *end = 0;
         admin_run(a);
-        if (a->answer || a->trace)
+        if (a->answer || a->trace || a->noting)
             admin_wait(a, a->answer ? EV_WRITE : EV_READ);
-        else if (a->signing)
-            admin_wait(a, 0);
         else
             admin_drop(a);
     } else if (a->have == sizeof a->command - 1) {
@@ -239,6 +255,30 @@ static void admin_write(struct admin *a)
         admin_wait(a, EV_WRITE);
 }
 
+/* The answer, if there is one; an answer that could not be made ends the connection. */
+static void admin_answer_or_drop(struct admin *a)
+{
+    a->answer_len = a->answer ? strlen(a->answer) : 0;
+    if (a->answer)
+        admin_wait(a, EV_WRITE);
+    else
+        admin_drop(a);
+}
+
+static void signature_noted(struct admin *a, bool audited)
+{
+    char digest[2 * DIGEST_BYTES + 1];
+    (void)OPENSSL_buf2hexstr_ex(digest, sizeof digest, NULL, a->digest, DIGEST_BYTES, '\0');
+    log_info("stub.sign", " who=\"%s\" digest=%s audited=%s", a->who, digest, audited ? "yes" : "no");
+    a->noting = 0;
+    a->answer = audited ? pass_to_vault(a)
+                        : refusal("the signature cannot be written to the audit now: is the database away?");
+    if (a->signing)
+        admin_wait(a, 0);
+    else
+        admin_answer_or_drop(a);
+}
+
 static void on_admin_event(evutil_socket_t fd, short what, void *arg)
 {
     struct admin *a = arg;
@@ -247,6 +287,8 @@ static void on_admin_event(evutil_socket_t fd, short what, void *arg)
     if ((what & EV_TIMEOUT) && a->trace)
         on_trace_begun(a, "the trace was not written to the audit in time: is the database away?",
                        -1);
+    else if ((what & EV_TIMEOUT) && a->noting)
+        signature_noted(a, false);
     else if (what & EV_TIMEOUT)
         admin_drop(a);
     else if (a->answer)
@@ -306,6 +348,15 @@ static void on_connect(evutil_socket_t fd, short what, void *arg)
     admin_wait(a, EV_READ);
 }
 
+void control_socket_noted(struct supervisor *s, uint32_t number, bool audited)
+{
+    struct admin *a = s->admins;
+    while (a && a->noting != number)
+        a = a->next;
+    if (a && number)
+        signature_noted(a, audited);
+}
+
 void control_socket_signed(struct supervisor *s, struct bytes body)
 {
     enum { NODE_BYTES = 16, SIGNATURE_BYTES = 64 };
@@ -330,11 +381,7 @@ void control_socket_signed(struct supervisor *s, struct bytes body)
         a->answer = refusal(why);
     }
     a->signing = 0;
-    a->answer_len = a->answer ? strlen(a->answer) : 0;
-    if (a->answer)
-        admin_wait(a, EV_WRITE);
-    else
-        admin_drop(a);
+    admin_answer_or_drop(a);
 }
 
 rc_t control_socket_open(struct supervisor *s)

@@ -6,6 +6,7 @@ server_process_libprocess_a_SOURCES = \
 	server/process/children.c \
 	server/process/control_socket.c \
 	server/process/files.c \
+	server/process/notes.c \
 	server/process/privileges.c server/process/privileges.h \
 	server/process/sandbox.c server/process/sandbox.h \
 	server/process/sandbox_calls.c server/process/sandbox_calls.h \
@@ -18,5 +19,6 @@ server_process_libprocess_a_SOURCES = \
 	server/process/systemd.c server/process/systemd.h \
 	server/process/unseal.c server/process/unseal.h \
 	server/process/worker.c server/process/worker.h \
+	server/process/worker_note.c \
 	server/process/worker_private.h server/process/worker_settings.c \
 	server/process/worker_trace.c

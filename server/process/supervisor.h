@@ -2,7 +2,7 @@
  * holdfastd: opens what needs rights, starts one vault and N workers, passes them descriptors on
  * request, starts again what dies, reloads, drains. Reads no byte from the network. The parts:
  * supervisor.c (start, loop, stop), children.c (life of a child), answers.c (their requests),
- * files.c (what is opened for them), control_socket.c, status.c and traces.c (the
+ * files.c (what is opened for them), control_socket.c, status.c, notes.c and traces.c (the
  * administrator's view).
  */
 #ifndef SERVER_PROCESS_SUPERVISOR_H
@@ -98,7 +98,8 @@ struct supervisor {
     unsigned admin_count;
     struct trace_line *traces; /* under way */
     uint32_t trace_count;      /* ever begun */
-    uint32_t sign_number; /* of the last request for a signature */
+    uint32_t sign_number;      /* of the last request for a signature */
+    uint32_t note_number;      /* of the last note for the audit */
 };
 
 /* Runs until told to stop. The exit status of the program: 0 after an orderly stop. */
@@ -154,9 +155,21 @@ void files_poll(struct supervisor *s, bool *tls_changed, bool *node_changed);
 /* control_socket.c */
 rc_t control_socket_open(struct supervisor *s);
 void control_socket_close(struct supervisor *s);
+/* Whether what an administrator asked for is in the audit now, and may be done. */
+void control_socket_noted(struct supervisor *s, uint32_t number, bool audited);
 /* The vault's answer to CONTROL_SIGN (ipc/control.def) goes to the administrator who asked, if it
  * is still there. */
 void control_socket_signed(struct supervisor *s, struct bytes body);
+
+/*
+ * notes.c. Lets a worker write down an act of an administrator; note_written() tells of this number later, if the worker
+ * lives. RC_UNAVAILABLE: no worker is up; RC_TOO_LARGE.
+ */
+rc_t note_send(struct supervisor *s, const char *act, const char *who, const char *detail, uint32_t *number_out);
+/* A worker has written a note, or could not: goes to who waits for it, if anybody does. */
+void note_written(struct supervisor *s, uint32_t number, bool audited);
+/* A worker that has all it asked for, and is to stay. */
+bool child_takes_notes(const struct child *c);
 
 /*
  * traces.c. Begins to watch whom the command line "text|json WHOM" names, for `who`: written to the audit first, so it
@@ -168,8 +181,8 @@ typedef void trace_begun_fn(void *arg, const char *error, int fd);
 rc_t trace_line_open(struct supervisor *s, const char *command, const char *who, trace_begun_fn *begun, void *arg,
                      struct trace_line **out);
 void trace_line_close(struct trace_line **line);
-/* A worker has written a note, or could not. */
-void trace_line_noted(struct supervisor *s, uint32_t id, bool audited);
+/* A note was written, or could not be. False: it is not one of a trace that begins. */
+bool trace_line_noted(struct supervisor *s, uint32_t number, bool audited);
 /* A worker has begun to listen: it watches too. */
 void trace_lines_join(struct child *worker);
 

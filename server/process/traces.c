@@ -14,12 +14,12 @@
 #include "server/base/trace.h"
 #include "server/process/supervisor.h"
 
-enum { WHO_MAX = 128, NOTE_BYTES = 5 + WHO_MAX + 1 + TRACE_WHOM_MAX };
+enum { WHO_MAX = 128 };
 
 struct trace_line {
     struct supervisor *sup;
     struct trace_line *next;
-    uint32_t id;
+    uint32_t id, note; /* note: the number of that which tells of its beginning */
     bool json, live; /* live: audited, the workers have it */
     int text;        /* the workers' end; ours is kept for workers to come */
     int reader;      /* the administrator's end, until it is passed */
@@ -28,34 +28,12 @@ struct trace_line {
     void *arg;
 };
 
-static bool is_up(const struct child *c)
-{
-    return c->listens && c->control >= 0 && c->state != CHILD_DRAINING;
-}
-
 static unsigned count(const struct supervisor *s)
 {
     unsigned n = 0;
     for (const struct trace_line *l = s->traces; l; l = l->next)
         n++;
     return n;
-}
-
-/* Lets one worker write it down. RC_UNAVAILABLE: there is none. */
-static rc_t note(const struct trace_line *l, bool begins)
-{
-    uint8_t body[NOTE_BYTES];
-    size_t who = strlen(l->who) + 1, whom = strlen(l->whom);
-    store_be32(body, l->id);
-    body[4] = begins;
-    memcpy(body + 5, l->who, who);
-    memcpy(body + 5 + who, l->whom, whom);
-    for (unsigned i = 0; i < l->sup->worker_count; i++) {
-        struct child *c = &l->sup->workers[i];
-        if (is_up(c) && child_send(c, CONTROL_TRACE_NOTE, bytes_of(body, 5 + who + whom), NULL, 0) == RC_OK)
-            return RC_OK;
-    }
-    return RC_UNAVAILABLE;
 }
 
 static void join(const struct trace_line *l, struct child *c)
@@ -75,24 +53,25 @@ void trace_lines_join(struct child *worker)
             join(l, worker);
 }
 
-void trace_line_noted(struct supervisor *s, uint32_t id, bool audited)
+bool trace_line_noted(struct supervisor *s, uint32_t number, bool audited)
 {
     struct trace_line *l = s->traces;
-    while (l && l->id != id)
+    while (l && (l->note != number || !l->begun))
         l = l->next;
-    if (!l || !l->begun)
-        return; /* the note of an end, or nobody waits any more */
+    if (!l)
+        return false; /* the note of an end, or nobody waits any more */
     trace_begun_fn *begun = l->begun;
     int reader = l->reader;
     l->begun = NULL;
     l->reader = -1;
     l->live = audited;
     for (unsigned i = 0; audited && i < s->worker_count; i++)
-        if (is_up(&s->workers[i]))
+        if (child_takes_notes(&s->workers[i]))
             join(l, &s->workers[i]);
     log_info("trace.begin", " who=\"%s\" audited=%s", l->who, audited ? "yes" : "no");
     begun(l->arg, audited ? NULL : "the trace cannot be written to the audit now: is the database away?", reader);
     close(reader);
+    return true;
 }
 
 /* "text client:web-7" */
@@ -134,7 +113,7 @@ rc_t trace_line_open(struct supervisor *s, const char *command, const char *who,
     if (rc == RC_OK)
         rc = pair(l);
     if (rc == RC_OK)
-        rc = note(l, true);
+        rc = note_send(s, "Admin Begin Trace", l->who, l->whom, &l->note);
     if (rc != RC_OK)
         trace_line_close(&l);
     *out = l;
@@ -156,10 +135,10 @@ void trace_line_close(struct trace_line **line)
             break;
         }
     for (unsigned i = 0; l->live && i < s->worker_count; i++)
-        if (is_up(&s->workers[i]))
+        if (child_takes_notes(&s->workers[i]))
             (void)child_send(&s->workers[i], CONTROL_TRACE_END, bytes_of(id, sizeof id), NULL, 0);
     if (l->live) {
-        rc_t rc = note(l, false);
+        rc_t rc = note_send(s, "Admin End Trace", l->who, l->whom, &l->note);
         log_info("trace.end", " who=\"%s\" noted=%s", l->who, rc_name(rc));
     }
     if (l->text >= 0)

@@ -159,7 +159,7 @@ static void (*const answers[CONTROL_COUNT])(struct worker *w, struct control_mes
     [CONTROL_LOOK] = on_look,
     [CONTROL_TRACE] = worker_on_trace,
     [CONTROL_TRACE_END] = worker_on_trace_end,
-    [CONTROL_TRACE_NOTE] = worker_on_trace_note,
+    [CONTROL_NOTE] = worker_on_note,
 };
 
 static void on_control(evutil_socket_t fd, short what, void *arg)

@@ -37,7 +37,8 @@ struct worker {
 /* worker_trace.c: what the supervisor says of traces. */
 void worker_on_trace(struct worker *w, struct control_message *m);
 void worker_on_trace_end(struct worker *w, struct control_message *m);
-void worker_on_trace_note(struct worker *w, struct control_message *m);
+/* worker_note.c: writes down an act of an administrator. */
+void worker_on_note(struct worker *w, struct control_message *m);
 
 struct engine_limits worker_engine_limits(const struct config *c);
 struct net_settings worker_net_settings(const struct config *c);

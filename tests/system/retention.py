@@ -193,6 +193,13 @@ def retention(state, month, path):
     tap.ok(code == 0 and len(stubs) == 1 and stubs[0]["verdict"] == "good" and stubs[0]["reason"] == "a test", "audit stubs lists it", stubs)
     answer = signature_by_hand(state, month)
     tap.ok(answer.stdout.strip() == "Verified OK", "OpenSSL verifies the stub's signature against the attestation key", answer.stderr)
+    asked = state.psql("SELECT client, detail, s.opener FROM audit.events e JOIN audit.streams s ON s.stream = e.stream WHERE operation = "
+                       "'Admin Sign Audit Stub' AND at < (SELECT at FROM audit.events WHERE operation = 'Admin Drop Audit Month') "
+                       "ORDER BY at DESC LIMIT 1")
+    tap.ok(asked and re.fullmatch(r"root \(uid 0, pid \d+\)", asked[0][0]) and asked[0][1] == "digest=" + stubs[0]["digest"]
+           and asked[0][2] != "administration", "who had it signed is in the audit trail before, with the digest", asked)
+    tap.ok(re.search(r'event=stub.sign who="root \(uid 0, pid \d+\)" digest=%s audited=yes' % stubs[0]["digest"].upper(), state.log(), re.I),
+           "and in the log", [line for line in state.log().splitlines() if "stub.sign" in line])
     acts = state.psql("SELECT detail FROM audit.admin_acts() WHERE act = 'Admin Drop Audit Month'")
     tap.ok(len(acts) == 1 and stubs[0]["digest"] in acts[0][0], "the act is in the audit trail, with the stub's digest", acts)
     code, said = dropped(state, month, path)

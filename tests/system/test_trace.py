@@ -3,6 +3,7 @@ does not wait; the audit tells who watched whom."""
 import base64
 import json
 import os
+import socket
 import ssl
 import subprocess
 import threading
@@ -198,14 +199,32 @@ def check_limits(state):
         tap.ok(answer.returncode == 2, "trace %s is refused as usage" % [a[:9] for a in args], answer.stderr)
 
 
+def control(state, command):
+    """The answer of the control socket to root, as text."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(60)
+        s.connect(os.path.join(state.env["HOLDFAST_RUN"], "control.sock"))
+        s.sendall(command.encode() + b"\n")
+        return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+
 def check_no_audit(state):
     """What cannot be written to the audit is not done."""
+    digest = "5a" * 32
     state.stop_one("postgres")
     answer = state.holdfast("trace", "first", "--for", "1")
     tap.ok(answer.returncode == 4 and b"audit" in answer.stderr and not answer.stdout, "no audit, no trace", answer.stderr)
+    said = control(state, "sign-stub " + digest)
+    tap.ok("cannot be written to the audit" in said and "signature\":" not in said, "and no signature", said)
     state.start_one("postgres")
     tap.ok(state.wait_serving() and state.wait_all_open()
            and state.holdfast("trace", "first", "--for", "1").returncode == 0, "it can be had again with the database")
+    said = control(state, "sign-stub " + digest)
+    rows = state.psql("SELECT client FROM audit.events WHERE operation = 'Admin Sign Audit Stub' AND detail = 'digest=%s'" % digest)
+    tap.ok(json.loads(said).get("ok") and rows and rows[-1][0].startswith("root (uid 0, pid "),
+           "a signature too, and the audit has who asked for it", (said, rows))
+    tap.ok([c in line for line in state.log().splitlines() if digest in line.lower() for c in ("audited=no", "audited=yes")]
+           == [True, False, False, True], "and the log, both times", [line for line in state.log().splitlines() if "stub" in line])
 
 
 def check_slow_reader(state):
