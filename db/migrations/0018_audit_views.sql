@@ -4,6 +4,28 @@
 -- about a microsecond a row. What has no index of its own (refusals, exports of all clients, days) reads the blocks of
 -- the period and no others.
 
+-- ---- names of numbers ----
+-- As in 0007_views.sql and 0009_algorithms.sql, but that a number beyond an array's index (KMIP's go to 2^32 - 1, and
+-- extensions begin at 0x80000000) is told in hexadecimal as all unknown ones are, where it was an error.
+CREATE FUNCTION audit.name_of(names text[], number bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(names[CASE WHEN number BETWEEN 1 AND cardinality(names) THEN number END], '0x' || to_hex(number));
+COMMENT ON FUNCTION audit.name_of IS 'The name of a KMIP enumeration value, from its names in order; 0x... where there is none; internal';
+
+CREATE OR REPLACE FUNCTION audit.type_name(object_type bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN audit.name_of(string_to_array(
+        'Certificate,Symmetric Key,Public Key,Private Key,Split Key,Template,Secret Data,Opaque Object,PGP Key,'
+     || 'Certificate Request,User,Group,Password Credential,Device Credential,One Time Password Credential,'
+     || 'Hashed Password Credential', ','), object_type);
+
+CREATE OR REPLACE FUNCTION audit.algorithm_name(algorithm bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN algorithm <> 0 THEN audit.name_of(string_to_array(
+        'DES,3DES,AES,RSA,DSA,ECDSA,HMAC-SHA1,HMAC-SHA224,HMAC-SHA256,HMAC-SHA384,HMAC-SHA512,HMAC-MD5,'
+     || 'DH,ECDH,ECMQV,Blowfish,Camellia,CAST5,IDEA,MARS,RC2,RC4,RC5,SKIPJACK,Twofish,EC,One Time Pad,'
+     || 'ChaCha20,Poly1305,ChaCha20Poly1305,SHA3-224,SHA3-256,SHA3-384,SHA3-512,HMAC-SHA3-224,'
+     || 'HMAC-SHA3-256,HMAC-SHA3-384,HMAC-SHA3-512,SHAKE-128,SHAKE-256,ARIA,SEED,SM2,SM3,SM4,'
+     || 'GOST R 34.10-2012,GOST R 34.11-2012,GOST R 34.13-2015,GOST 28147-89,XMSS,SPHINCS-256,McEliece,'
+     || 'McEliece-6960119,McEliece-8192128,Ed25519,Ed448', ','), algorithm) END;
+
 DROP FUNCTION audit.key_events(uuid);
 CREATE FUNCTION audit.key_events(p_key uuid, p_from timestamptz DEFAULT '-infinity', p_until timestamptz DEFAULT 'infinity')
 RETURNS SETOF audit.events LANGUAGE sql STABLE
@@ -254,7 +276,7 @@ COMMENT ON FUNCTION audit.days IS 'A line for each day (UTC) of a period (the la
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
 GRANT SELECT ON audit.clients, audit.exports, audit.key_inventory, audit.keys_without_owner TO holdfast_auditor;
-GRANT EXECUTE ON FUNCTION audit.key_events, audit.key_users, audit.client_events, audit.refusals,
+GRANT EXECUTE ON FUNCTION audit.name_of, audit.key_events, audit.key_users, audit.client_events, audit.refusals,
     audit.refusals_by_reason, audit.refusals_by_client, audit.exports_of, audit.keys_older_than, audit.keys_due,
     audit.keys_past, audit.keys_unused, audit.admin_acts, audit.policy_changes, audit.last_activity,
     audit.client_activity, audit.days TO holdfast_auditor;
