@@ -194,26 +194,29 @@ END
 $$;
 
 -- ---- administrators ----
--- Their rows are in streams of their own, so the primary key finds them.
+CREATE FUNCTION audit.is_admin_act(operation text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN operation LIKE 'Admin %';
+COMMENT ON FUNCTION audit.is_admin_act IS 'Whether a row is an act of an administrator, in whatever stream it stands: workers write down traces and signatures that were asked of them, audit.note() all else';
+
+-- An administrator is no client, so the index by client finds these rows among those of nobody.
 CREATE FUNCTION audit.admin_acts(p_from timestamptz DEFAULT now() - interval '90 days', p_until timestamptz DEFAULT 'infinity')
 RETURNS TABLE (at timestamptz, who text, act text, object uuid, result text, detail text, stream uuid, seq bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT e.at, e.client, e.operation, e.object, e.result, e.detail, e.stream, e.seq
-      FROM audit.stream s CROSS JOIN LATERAL (SELECT * FROM audit.events v WHERE v.stream = s.id AND v.at >= p_from
-       AND v.at < p_until AND v.operation <> 'Open Stream' OFFSET 0) AS e
-     WHERE s.opener = 'administration' ORDER BY e.at, e.stream, e.seq;
+      FROM audit.events e WHERE e.client_id IS NULL AND audit.is_admin_act(e.operation)
+       AND e.at >= p_from AND e.at < p_until ORDER BY e.at, e.stream, e.seq;
 END;
-COMMENT ON FUNCTION audit.admin_acts IS 'What administrators did in a period (the last 90 days): database user and operator, act, what it was about';
+COMMENT ON FUNCTION audit.admin_acts IS 'What administrators did in a period (the last 90 days), traces of clients too: database user and operator, or user of the node; act; what it was about';
 
 CREATE FUNCTION audit.policy_changes(p_from timestamptz DEFAULT now() - interval '90 days', p_until timestamptz DEFAULT 'infinity')
 RETURNS TABLE (at timestamptz, who text, act text, object uuid, result text, detail text, stream uuid, seq bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT * FROM audit.admin_acts(p_from, p_until) AS a
-     WHERE a.act !~ '^Admin (Migrate|Initialise|Make Certificate Authority|Renew Server Certificate|Approve Boot State|Confirm Escrow|Recovery|Store Hierarchy|.* Audit .*)$';
+     WHERE a.act !~ '^Admin (Migrate|Initialise|Make Certificate Authority|Renew Server Certificate|Approve Boot State|Confirm Escrow|Recovery|Store Hierarchy|(Begin|End) Trace|(Begin|Forget) Forwarding|.* Audit .*)$';
 END;
-COMMENT ON FUNCTION audit.policy_changes IS 'Changes of policy in a period (the last 90 days): all acts on domains, clients, groups, rules, constraints and approvals, that is all of audit.admin_acts() but those on the node, its keys, the schema and the audit trail';
+COMMENT ON FUNCTION audit.policy_changes IS 'Changes of policy in a period (the last 90 days): all acts on domains, clients, groups, rules, constraints and approvals, that is all of audit.admin_acts() but those on the node, its keys, the schema and the audit trail, and traces, which change nothing';
 
 -- The index by client has no time in it: short periods first, then month by month backwards, so that little is read
 -- for a client that was there lately, and one look into each month's index for one that was not.
@@ -269,7 +272,7 @@ BEGIN ATOMIC
            count(*) FILTER (WHERE e.result = 'Success' AND e.operation IN ('Get', 'Export')),
            count(*) FILTER (WHERE e.result = 'Success' AND e.operation = 'Revoke'),
            count(*) FILTER (WHERE e.result = 'Success' AND e.operation = 'Destroy'),
-           count(*) FILTER (WHERE e.operation LIKE 'Admin %'), max(e.duration_us)
+           count(*) FILTER (WHERE audit.is_admin_act(e.operation)), max(e.duration_us)
       FROM audit.events e WHERE e.at >= p_from AND e.at < p_until GROUP BY 1 ORDER BY 1;
 END;
 COMMENT ON FUNCTION audit.days IS 'A line for each day (UTC) of a period (the last 7 days): events, refusals, clients, keys, what was made, exported, revoked, destroyed, administrative acts, slowest answer. Reads all of the period';
@@ -278,5 +281,5 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
 GRANT SELECT ON audit.clients, audit.exports, audit.key_inventory, audit.keys_without_owner TO holdfast_auditor;
 GRANT EXECUTE ON FUNCTION audit.name_of, audit.key_events, audit.key_users, audit.client_events, audit.refusals,
     audit.refusals_by_reason, audit.refusals_by_client, audit.exports_of, audit.keys_older_than, audit.keys_due,
-    audit.keys_past, audit.keys_unused, audit.admin_acts, audit.policy_changes, audit.last_activity,
+    audit.keys_past, audit.keys_unused, audit.is_admin_act, audit.admin_acts, audit.policy_changes, audit.last_activity,
     audit.client_activity, audit.days TO holdfast_auditor;

@@ -132,7 +132,7 @@ BEGIN
     -- Heads and rows in one statement, so in one snapshot.
     RETURN QUERY
     SELECT b.after, b.head, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-           CASE WHEN b.opener = 'administration' THEN 'admin' WHEN e.operation = 'Open Stream' THEN 'stream'
+           CASE WHEN audit.is_admin_act(e.operation) THEN 'admin' WHEN e.operation = 'Open Stream' THEN 'stream'
                 ELSE coalesce((SELECT p.class FROM policy.permission p
                                 WHERE p.name = lower(replace(e.operation, ' ', '-'))), 'other') END,
            b.stream, e.seq, b.opener, e.operation, e.result, e.reason, e.client_name, e.client, e.fingerprint,

@@ -35,12 +35,48 @@ START_TEST(numbers_of_all_sizes_have_a_name)
 }
 END_TEST
 
+/* Signatures and traces are written by workers, all else by audit.note(): both are acts. */
+START_TEST(acts_of_administrators_are_found_in_any_stream)
+{
+    struct worker w;
+    struct probe p;
+    unsigned n = 0;
+    static const char *const acts[] = {"Admin Begin Trace", "Admin Sign Audit Stub"};
+    worker_open(&w, fresh_database(), NULL); /* adds a client: an act */
+    probe_audit(&p, &w, "Query", &n);
+    ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+        probe_audit(&p, &w, acts[i], &n);
+        p.event.client = (struct uid){0};
+        p.event.client_name = bytes_str("root (uid 0, pid 1)");
+        ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
+    }
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                              "SELECT string_agg(act || ' by ' || who, ', ' ORDER BY at, seq) FROM audit.admin_acts()"),
+                     "Admin Add Client by holdfast_policy, Admin Begin Trace by root (uid 0, pid 1), "
+                     "Admin Sign Audit Stub by root (uid 0, pid 1)");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT string_agg(act, ', ') FROM audit.policy_changes()"),
+        "Admin Add Client");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT sum(administrative) FROM audit.days()"), "3");
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_FORWARD,
+                              "SELECT audit.forward_claim('x'); SELECT audit.forward_begin('x', false);"
+                              "SELECT audit.forward_look('x');"
+                              "SELECT string_agg(class || ' ' || number, ', ' ORDER BY class) FROM (SELECT class, count(*)"
+                              " AS number FROM audit.forward_next('x', 100) GROUP BY class) AS c"),
+                     "admin 4, server 1, stream 2"); /* the destination's beginning is an act, too */
+    worker_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("db views");
     TCase *t = tcase_create("views");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, numbers_of_all_sizes_have_a_name);
+    tcase_add_test(t, acts_of_administrators_are_found_in_any_stream);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
