@@ -217,7 +217,7 @@ CREATE TABLE audit.export (
     at      timestamptz NOT NULL DEFAULT now(),
     by_whom text NOT NULL
 );
-COMMENT ON TABLE audit.export IS 'The last export of each month as a whole: what holdfast audit partitions tells. It decides nothing but whether there was one: holdfast audit drop compares the file anew';
+COMMENT ON TABLE audit.export IS 'The last export of each month as a whole, once it was over: audit.drop_month() drops a month against this one alone';
 COMMENT ON COLUMN audit.export.month IS 'First day of the month (UTC)';
 COMMENT ON COLUMN audit.export.rows IS 'How many events the file has';
 COMMENT ON COLUMN audit.export.sha256 IS 'SHA-256 of the whole file';
@@ -318,10 +318,18 @@ RETURN (SELECT c.oid::regclass FROM pg_class c JOIN pg_inherits i ON i.inhrelid 
          WHERE i.inhparent = 'audit.event'::regclass AND c.relname = 'event_' || to_char(p_month, 'YYYY_MM'));
 COMMENT ON FUNCTION audit.month_partition IS 'The partition of a month; NULL where there is none';
 
+-- The bounds of a month, in which its rows are: inlined, so that other months are left out.
+CREATE FUNCTION audit.month_begin(p_month date) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_month::timestamp AT TIME ZONE 'UTC';
+COMMENT ON FUNCTION audit.month_begin IS 'When a month begins (UTC), given its first day';
+CREATE FUNCTION audit.month_end(p_month date) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (p_month + interval '1 month') AT TIME ZONE 'UTC';
+COMMENT ON FUNCTION audit.month_end IS 'When a month is over (UTC), given its first day';
+
 CREATE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
 RETURN CASE
     WHEN audit.month_partition(p_month) IS NULL THEN 'there is no such month'
-    WHEN (p_month + interval '1 month') AT TIME ZONE 'UTC' > now() THEN 'the month is not over'
+    WHEN audit.month_end(p_month) > now() THEN 'the month is not over'
     WHEN NOT EXISTS (SELECT FROM audit.retention) THEN 'no retention period is set'
     WHEN (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r))) AT TIME ZONE 'UTC' > now()
         THEN 'kept until ' || (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r)))::date
@@ -353,8 +361,8 @@ SET search_path = pg_catalog, pg_temp AS $$
       FROM (SELECT o.*, count(*) FILTER (WHERE o.opens) OVER (PARTITION BY o.stream ORDER BY o.seq) AS run
               FROM (SELECT e.stream, e.seq, e.previous, e.hash,
                            e.seq <> coalesce(lag(e.seq) OVER w, -1) + 1 AS opens
-                      FROM audit.event e WHERE e.at >= p_month::timestamp AT TIME ZONE 'UTC'
-                       AND e.at < (p_month + interval '1 month') AT TIME ZONE 'UTC'
+                      FROM audit.event e WHERE e.at >= audit.month_begin(p_month)
+                       AND e.at < audit.month_end(p_month)
                     WINDOW w AS (PARTITION BY e.stream ORDER BY e.seq)) AS o
              WHERE true) AS r
      GROUP BY r.stream, r.run
@@ -368,8 +376,8 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT o.stream, o.seq, CASE WHEN o.bad THEN 'the row does not match its hash' ELSE 'the row does not follow the one before it' END
       FROM (SELECT e.stream, e.seq, e.hash <> audit.row_hash(e) AS bad,
                    e.seq = lag(e.seq) OVER w + 1 AND e.previous <> lag(e.hash) OVER w AS loose
-              FROM audit.event e WHERE e.at >= p_month::timestamp AT TIME ZONE 'UTC'
-               AND e.at < (p_month + interval '1 month') AT TIME ZONE 'UTC'
+              FROM audit.event e WHERE e.at >= audit.month_begin(p_month)
+               AND e.at < audit.month_end(p_month)
             WINDOW w AS (PARTITION BY e.stream ORDER BY e.seq)) AS o WHERE o.bad OR o.loose
     UNION ALL
     SELECT r.stream, r.first_seq, 'the row before this one is missing or another' FROM audit.month_runs(p_month) r
@@ -383,8 +391,8 @@ SET search_path = pg_catalog, pg_temp AS $$
                 OR EXISTS (SELECT FROM audit.stub_run t WHERE t.stream = r.stream AND t.first_seq = r.last_seq + 1 AND t.before = r.after))
     UNION ALL
     SELECT NULL, NULL, format('%s rows of the month are in the partition for rows without one', count(*))
-      FROM audit.event_default d WHERE d.at >= p_month::timestamp AT TIME ZONE 'UTC'
-       AND d.at < (p_month + interval '1 month') AT TIME ZONE 'UTC' HAVING count(*) > 0
+      FROM audit.event_default d WHERE d.at >= audit.month_begin(p_month)
+       AND d.at < audit.month_end(p_month) HAVING count(*) > 0
 $$;
 COMMENT ON FUNCTION audit.verify_month IS 'What is wrong with the rows of a month, one row for each; none: all is right. As audit.verify(), for one month';
 
@@ -402,6 +410,34 @@ END
 $$;
 COMMENT ON FUNCTION audit.set_retention IS 'How many whole months audit rows are kept at least: SELECT audit.set_retention(84, ''seven years, bookkeeping law'')';
 
+CREATE FUNCTION audit.check_rows(p_month date, p_rows bigint) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    n bigint;
+BEGIN
+    SELECT count(*) INTO n FROM audit.event e WHERE e.at >= audit.month_begin(p_month) AND e.at < audit.month_end(p_month);
+    IF n IS DISTINCT FROM p_rows THEN
+        RAISE EXCEPTION 'month % has % rows, the export %', to_char(p_month, 'YYYY-MM'), n, p_rows
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Export the month again.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.check_rows IS 'An error unless a month has this number of rows; internal';
+
+-- Of a month that is not over there is no export that has all of it.
+CREATE FUNCTION audit.record_export(p_month date, p_rows bigint, p_sha256 bytea) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF audit.month_end(p_month) > now() THEN
+        RETURN;
+    END IF;
+    PERFORM audit.check_rows(p_month, p_rows);
+    INSERT INTO audit.export AS x (month, rows, sha256, by_whom) VALUES (p_month, p_rows, p_sha256, audit.actor())
+    ON CONFLICT (month) DO UPDATE SET rows = p_rows, sha256 = p_sha256, at = now(), by_whom = audit.actor();
+END
+$$;
+COMMENT ON FUNCTION audit.record_export IS 'Keeps number of rows and SHA-256 of the latest export of a month that is over, by which alone it may be dropped; internal';
+
 CREATE FUNCTION audit.note_export(p_what text, p_month date, p_rows bigint, p_sha256 bytea) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -412,8 +448,7 @@ BEGIN
         IF p_month <> date_trunc('month', p_month) OR audit.month_partition(p_month) IS NULL THEN
             RAISE EXCEPTION 'there is no month %', p_month USING ERRCODE = 'no_data_found';
         END IF;
-        INSERT INTO audit.export AS x (month, rows, sha256, by_whom) VALUES (p_month, p_rows, p_sha256, audit.actor())
-        ON CONFLICT (month) DO UPDATE SET rows = p_rows, sha256 = p_sha256, at = now(), by_whom = audit.actor();
+        PERFORM audit.record_export(p_month, p_rows, p_sha256);
     END IF;
     PERFORM audit.note('Admin Export Audit', format('%s rows=%s sha256=%s', left(p_what, 512), p_rows, encode(p_sha256, 'hex')));
 END
@@ -427,6 +462,22 @@ AS $$ SELECT audit.stub_digest(ROW(p_month, p_rows, p_export_sha256, p_at, audit
                                ARRAY(SELECT r FROM audit.month_runs(p_month) r)) $$;
 COMMENT ON FUNCTION audit.drop_digest IS 'The digest of the stub that audit.drop_month() would write; the running server of a node signs it: holdfast audit drop';
 
+CREATE FUNCTION audit.check_droppable(p_month date, p_rows bigint, p_export_sha256 bytea) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrong text := audit.why_kept(p_month);
+BEGIN
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'month % is not dropped: %', to_char(p_month, 'YYYY-MM'), wrong USING ERRCODE = 'object_not_in_prerequisite_state';
+    ELSIF NOT EXISTS (SELECT FROM audit.export x WHERE x.month = p_month AND x.rows = p_rows AND x.sha256 = p_export_sha256) THEN
+        RAISE EXCEPTION 'month % is not dropped: the file is not that of its latest export', to_char(p_month, 'YYYY-MM')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Give that file (audit.partitions has its SHA-256), or export the month again.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.check_droppable IS 'An error unless a month may be dropped now against this file; internal';
+
 CREATE FUNCTION audit.drop_month(p_month date, p_rows bigint, p_export_sha256 bytea, p_reason text, p_at timestamptz,
                                  p_node uuid, p_signature bytea)
 RETURNS void LANGUAGE plpgsql
@@ -436,25 +487,19 @@ DECLARE
     made  audit.stub;
     wrong text;
     bad   record;
-    n     bigint;
 BEGIN
-    wrong := audit.why_kept(p_month);
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'month % is not dropped: %', to_char(p_month, 'YYYY-MM'), wrong USING ERRCODE = 'object_not_in_prerequisite_state';
-    ELSIF coalesce(p_reason, '') = '' OR p_at IS NULL OR p_at NOT BETWEEN now() - interval '1 day' AND now() + interval '1 hour' THEN
+    PERFORM audit.check_droppable(p_month, p_rows, p_export_sha256); -- before anybody is made to wait
+    IF coalesce(p_reason, '') = '' OR p_at IS NULL OR p_at NOT BETWEEN now() - interval '1 day' AND now() + interval '1 hour' THEN
         RAISE EXCEPTION 'a reason and the present time are needed' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', part); -- no row comes in from here on; readers go on
+    PERFORM audit.check_droppable(p_month, p_rows, p_export_sha256); -- what was true while it waited for the lock
     SELECT * INTO bad FROM audit.verify_month(p_month) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'month % is not dropped: stream %, row %: %', to_char(p_month, 'YYYY-MM'), bad.stream, bad.seq, bad.what
             USING ERRCODE = 'data_corrupted', HINT = 'SELECT * FROM audit.verify() tells all that is wrong.';
     END IF;
-    SELECT count(*) INTO n FROM audit.event e WHERE e.at >= p_month::timestamp AT TIME ZONE 'UTC'
-       AND e.at < (p_month + interval '1 month') AT TIME ZONE 'UTC';
-    IF n <> p_rows THEN
-        RAISE EXCEPTION 'month % has % rows, the export %', to_char(p_month, 'YYYY-MM'), n, p_rows USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
+    PERFORM audit.check_rows(p_month, p_rows);
     made := ROW(p_month, p_rows, p_export_sha256, p_at, audit.actor(), p_reason,
                 (SELECT g.ak_pub FROM audit.signer g WHERE g.node = p_node), p_signature);
     IF made.ak_pub IS NULL THEN
@@ -481,7 +526,7 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION audit.drop_month IS 'Drops a month whose retention period is over, whose rows verify, and of which the file with this SHA-256 and number of rows is kept; leaves a stub signed by the node''s TPM. All in one transaction. Called by holdfast audit drop';
+COMMENT ON FUNCTION audit.drop_month IS 'Drops a month whose retention period is over, whose rows verify, and whose latest recorded export has this number of rows and SHA-256; leaves a stub signed by the node''s TPM. All in one transaction. Called by holdfast audit drop';
 
 -- audit.verify() as in 0008_verify.sql, but that rows which went with a month are covered by its stub, and by that alone.
 CREATE OR REPLACE FUNCTION audit.verify(p_stream uuid DEFAULT NULL)
@@ -658,7 +703,8 @@ GRANT SELECT ON audit.signer, audit.signers, audit.retention, audit.export, audi
     TO holdfast_auditor;
 GRANT SELECT ON audit.partitions, audit.retention, audit.signers TO holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.number, audit.inverse, audit.p256_double, audit.p256_add, audit.p256_verifies,
-    audit.ak_point, audit.stub_digest, audit.stub_message, audit.stub_wrong, audit.month_partition, audit.why_kept,
+    audit.ak_point, audit.stub_digest, audit.stub_message, audit.stub_wrong, audit.month_partition, audit.month_begin,
+    audit.month_end, audit.why_kept,
     audit.month_runs, audit.verify_month, audit.note_export TO holdfast_auditor;
-GRANT EXECUTE ON FUNCTION audit.set_retention, audit.drop_digest, audit.drop_month, audit.month_partition, audit.why_kept,
-    audit.ak_point TO holdfast_policy;
+GRANT EXECUTE ON FUNCTION audit.set_retention, audit.drop_digest, audit.drop_month, audit.month_partition, audit.month_begin,
+    audit.month_end, audit.why_kept, audit.ak_point TO holdfast_policy;

@@ -241,10 +241,10 @@ GRANT SELECT ON audit.forward_destination, audit.forward_cursor, audit.forwardin
 CREATE OR REPLACE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
 RETURN CASE
     WHEN audit.month_partition(p_month) IS NULL THEN 'there is no such month'
-    WHEN (p_month + interval '1 month') AT TIME ZONE 'UTC' > now() THEN 'the month is not over'
+    WHEN audit.month_end(p_month) > now() THEN 'the month is not over'
     WHEN NOT EXISTS (SELECT FROM audit.retention) THEN 'no retention period is set'
     WHEN (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r))) AT TIME ZONE 'UTC' > now()
         THEN 'kept until ' || (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r)))::date
     WHEN NOT EXISTS (SELECT FROM audit.export x WHERE x.month = p_month) THEN 'it was not exported'
-    WHEN NOT audit.forwarded_up_to((p_month + interval '1 month') AT TIME ZONE 'UTC')
+    WHEN NOT audit.forwarded_up_to(audit.month_end(p_month))
         THEN 'a destination of audit forward has not got all of it' END;

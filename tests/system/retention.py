@@ -80,6 +80,24 @@ def key_of_the_server(state, month, rows, sha):
     state.psql("DELETE FROM kmip.node WHERE id = '%s'" % node, "postgres")
 
 
+def only_the_latest_export(state, month, path, rows):
+    """The database drops a month against the file that it has recorded, and records none that has other rows."""
+    try:
+        state.psql("SELECT audit.note_export('mine', '%s-01', %d, sha256('x'))" % (month, rows - 1))
+        tap.ok(False, "an export with another number of rows is not recorded")
+    except RuntimeError as error:
+        tap.ok("has %d rows, the export %d" % (rows, rows - 1) in str(error), "an export with another number of rows is not recorded", error)
+    export(state, path + ".csv", "--month", month, "--format", "csv")
+    code, said = dropped(state, month, path)
+    tap.ok(code != 0 and "not that of its latest export" in said["error"] and "export the month again" in said["next"],
+           "nor is a month dropped against an earlier export", said)
+    export(state, path, "--month", month)
+    now = state.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')")[0][0]
+    export(state, path + ".now", "--month", now)
+    tap.ok(state.psql("SELECT coalesce(exported_at::text, 'never') FROM audit.partitions WHERE month = '%s'" % now) == [["never"]],
+           "an export of a month that is not over does not count as one of it")
+
+
 def refusals_of_drop(state, month, path):
     code, answer = dropped(state, month, path)
     tap.ok(code != 0 and "no retention period" in answer["error"], "without a retention period nothing is dropped", answer)
@@ -107,6 +125,8 @@ def refusals_of_drop(state, month, path):
     export(state, bad, "--month", young)
     code, said = dropped(state, young, bad)
     tap.ok(code == 1 and "kept until" in said["error"], "nor is a month dropped that is too young", said)
+    rows, sha = state.psql("SELECT exported_rows, export_sha256 FROM audit.partitions WHERE month = '%s'" % month)[0]
+    only_the_latest_export(state, month, path, int(rows))
     rows, sha = state.psql("SELECT exported_rows, export_sha256 FROM audit.partitions WHERE month = '%s'" % month)[0]
     node = state.psql("SELECT node FROM audit.signers")[0][0]
     for name, signature in (("nonsense", "ab" * 64), ("zeros", "00" * 64), ("nothing", "")):
