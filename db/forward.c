@@ -56,17 +56,17 @@ static void tune(struct db_admin *a)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 }
 
-rc_t db_forward_begin(struct db_admin *a, const char *destination, bool from_now, bool *made_out)
+rc_t db_forward_claim(struct db_admin *a, const char *destination, bool *mine_out)
 {
     tune(a);
     TRY(admin_run(a, "SET statement_timeout = '60s'"));
-    const char *values[] = {destination, from_now ? "t" : "f"};
-    return ask_truth(a, "SELECT audit.forward_begin($1, $2::boolean)", 2, values, made_out);
+    return ask_truth(a, "SELECT audit.forward_claim($1)", 1, &destination, mine_out);
 }
 
-rc_t db_forward_claim(struct db_admin *a, const char *destination, bool *mine_out)
+rc_t db_forward_begin(struct db_admin *a, const char *destination, bool from_now, bool *made_out)
 {
-    return ask_truth(a, "SELECT audit.forward_claim($1)", 1, &destination, mine_out);
+    const char *values[] = {destination, from_now ? "t" : "f"};
+    return ask_truth(a, "SELECT audit.forward_begin($1, $2::boolean)", 2, values, made_out);
 }
 
 rc_t db_forward_look(struct db_admin *a, const char *destination)

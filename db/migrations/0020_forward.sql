@@ -67,9 +67,29 @@ CREATE FUNCTION audit.forward_key(p_destination text) RETURNS bigint LANGUAGE sq
 RETURN hashtextextended('holdfast audit forward ' || p_destination, 0);
 COMMENT ON FUNCTION audit.forward_key IS 'The advisory lock that the forwarder of a destination holds; internal';
 
+CREATE FUNCTION audit.forward_holder(p_destination text) RETURNS integer LANGUAGE sql STABLE
+RETURN (SELECT l.pid FROM pg_locks l
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND (l.classid::bigint << 32 | l.objid::bigint) = audit.forward_key(p_destination));
+COMMENT ON FUNCTION audit.forward_holder IS 'Process of the session that forwards to a destination; NULL: none does';
+
+CREATE FUNCTION audit.forward_check(p_destination text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF audit.forward_holder(p_destination) IS DISTINCT FROM pg_backend_pid() THEN
+        RAISE EXCEPTION 'this session does not forward to destination %', p_destination
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'audit.forward_claim() must have said true in it; audit.forwarding tells whether another one is at work.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.forward_check IS 'An error unless this session has the claim of the destination; internal';
+
 CREATE FUNCTION audit.forward_begin(p_destination text, p_from_now boolean) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM audit.forward_check(p_destination);
     INSERT INTO audit.forward_destination (name, from_now) VALUES (p_destination, p_from_now) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
@@ -82,7 +102,7 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION audit.forward_begin IS 'Makes a destination unless it is there, at the beginning of the audit trail or at its present end; returns whether it was made';
+COMMENT ON FUNCTION audit.forward_begin IS 'For who has the claim: makes a destination unless it is there, at the beginning of the audit trail or at its present end; returns whether it was made';
 
 CREATE FUNCTION audit.forward_claim(p_destination text) RETURNS boolean LANGUAGE sql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -92,6 +112,7 @@ COMMENT ON FUNCTION audit.forward_claim IS 'True: this session is the one that f
 CREATE FUNCTION audit.forward_look(p_destination text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM audit.forward_check(p_destination);
     INSERT INTO audit.forward_cursor (destination, stream, seq)
     SELECT p_destination, s.id, 0 FROM audit.stream s
      WHERE NOT EXISTS (SELECT FROM audit.forward_cursor c WHERE c.destination = p_destination AND c.stream = s.id)
@@ -104,7 +125,7 @@ BEGIN
        AND (s.fenced OR EXISTS (SELECT FROM audit.stream n WHERE n.predecessor = s.id));
 END
 $$;
-COMMENT ON FUNCTION audit.forward_look IS 'The full look at all streams, at start and once a minute: takes up what is new, leaves out what has ended';
+COMMENT ON FUNCTION audit.forward_look IS 'For who has the claim: the full look at all streams, at start and once a minute: takes up what is new, leaves out what has ended';
 
 CREATE FUNCTION audit.forward_next(p_destination text, p_rows integer)
 RETURNS TABLE (after bigint, head bigint, at text, class text, stream uuid, seq bigint, opener text, operation text,
@@ -117,6 +138,7 @@ DECLARE
     behind integer;
     quota  integer;
 BEGIN
+    PERFORM audit.forward_check(p_destination);
     INSERT INTO audit.forward_cursor (destination, stream, seq)
     SELECT p_destination, s.id, 0 FROM audit.stream s
      WHERE s.opened_at > now() - interval '5 minutes'
@@ -147,7 +169,7 @@ BEGIN
      ORDER BY b.opened_at, b.stream, e.seq;
 END
 $$;
-COMMENT ON FUNCTION audit.forward_next IS 'The next rows that a destination has not yet, in the order of each stream; seq is NULL where the stream has no row from after + 1 to head any more';
+COMMENT ON FUNCTION audit.forward_next IS 'For who has the claim: the next rows that a destination has not yet, in the order of each stream; seq is NULL where the stream has no row from after + 1 to head any more';
 
 CREATE FUNCTION audit.forward_moved(p_destination text, p_streams uuid[], p_seqs bigint[], p_rows bigint)
 RETURNS void LANGUAGE plpgsql
@@ -155,6 +177,7 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     n integer;
 BEGIN
+    PERFORM audit.forward_check(p_destination);
     UPDATE audit.forward_cursor c SET seq = m.seq
       FROM unnest(p_streams, p_seqs) AS m(stream, seq) JOIN audit.stream s ON s.id = m.stream
      WHERE c.destination = p_destination AND c.stream = m.stream AND m.seq > c.seq AND m.seq <= s.seq;
@@ -167,14 +190,17 @@ BEGIN
      WHERE name = p_destination;
 END
 $$;
-COMMENT ON FUNCTION audit.forward_moved IS 'Moves cursors of a destination on, after it has got p_rows rows: never back, never past a head';
+COMMENT ON FUNCTION audit.forward_moved IS 'For who has the claim: moves cursors of a destination on, after it has got p_rows rows: never back, never past a head';
 
-CREATE FUNCTION audit.forward_trouble(p_destination text, p_trouble text) RETURNS void LANGUAGE sql
+CREATE FUNCTION audit.forward_trouble(p_destination text, p_trouble text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-UPDATE audit.forward_destination SET trouble = left(p_trouble, 500), trouble_at = coalesce(trouble_at, now())
- WHERE name = p_destination
+BEGIN
+    PERFORM audit.forward_check(p_destination);
+    UPDATE audit.forward_destination SET trouble = left(p_trouble, 500), trouble_at = coalesce(trouble_at, now())
+     WHERE name = p_destination;
+END
 $$;
-COMMENT ON FUNCTION audit.forward_trouble IS 'Keeps what holds the forwarder up, for audit.forwarding';
+COMMENT ON FUNCTION audit.forward_trouble IS 'For who has the claim: keeps what holds the forwarder up, for audit.forwarding';
 
 CREATE FUNCTION audit.forward_forget(p_destination text, p_reason text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -201,10 +227,7 @@ COMMENT ON FUNCTION audit.forwarded_up_to IS 'Whether every destination has all 
 
 CREATE VIEW audit.forwarding AS
 SELECT d.name AS destination, b.rows_behind, b.oldest, now() - b.oldest AS behind, d.forwarded, d.moved_at,
-       EXISTS (SELECT FROM pg_locks l
-                WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                  AND (l.classid::bigint << 32 | l.objid::bigint) = audit.forward_key(d.name)) AS running,
+       audit.forward_holder(d.name) IS NOT NULL AS running,
        d.trouble, d.trouble_at, d.from_now, d.begun_at, d.begun_by
   FROM audit.forward_destination d
  CROSS JOIN LATERAL (
@@ -228,13 +251,13 @@ COMMENT ON COLUMN audit.forwarding.from_now IS 'True: it gets the rows written s
 COMMENT ON COLUMN audit.forwarding.begun_at IS 'When it was begun';
 COMMENT ON COLUMN audit.forwarding.begun_by IS 'The database user who began it';
 
-REVOKE ALL ON FUNCTION audit.forward_key, audit.forward_begin, audit.forward_claim, audit.forward_look,
+REVOKE ALL ON FUNCTION audit.forward_key, audit.forward_holder, audit.forward_check, audit.forward_begin, audit.forward_claim, audit.forward_look,
     audit.forward_next, audit.forward_moved, audit.forward_trouble, audit.forward_forget, audit.forwarded_up_to FROM PUBLIC;
 GRANT USAGE ON SCHEMA audit TO holdfast_forward, holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.forward_begin, audit.forward_claim, audit.forward_look, audit.forward_next,
     audit.forward_moved, audit.forward_trouble TO holdfast_forward;
 GRANT EXECUTE ON FUNCTION audit.forward_forget TO holdfast_policy;
-GRANT EXECUTE ON FUNCTION audit.forward_key, audit.forwarded_up_to TO holdfast_auditor;
+GRANT EXECUTE ON FUNCTION audit.forward_key, audit.forward_holder, audit.forwarded_up_to TO holdfast_auditor;
 GRANT SELECT ON audit.forward_destination, audit.forward_cursor, audit.forwarding TO holdfast_auditor;
 
 -- What a receiver has not got yet must not go.

@@ -45,20 +45,25 @@ static rc_t db_failed(struct forwarder *f, rc_t rc)
 
 static rc_t connect_db(struct forwarder *f)
 {
-    bool made = false;
-    const char *name = f->set->target->name;
     if (f->db)
         return RC_OK;
     rc_t rc = db_admin_open(f->set->conninfo, f->set->role, &f->db);
-    if (rc == RC_OK) {
-        db_admin_set_operator(f->db, f->set->operator);
-        rc = db_forward_begin(f->db, name, f->set->from_now, &made);
-    }
+    if (rc != RC_OK)
+        return db_failed(f, rc);
+    db_admin_set_operator(f->db, f->set->operator);
+    f->looked_us = 0;
+    return RC_OK;
+}
+
+static rc_t begin(struct forwarder *f)
+{
+    bool made = false;
+    const char *name = f->set->target->name;
+    rc_t rc = db_forward_begin(f->db, name, f->set->from_now, &made);
     if (rc != RC_OK)
         return db_failed(f, rc);
     if (made)
         log_info("forward.begin", " destination=%s from=%s", name, f->set->from_now ? "now" : "beginning");
-    f->looked_us = 0;
     return RC_OK;
 }
 
@@ -80,7 +85,7 @@ static rc_t claim(struct forwarder *f)
     }
     log_info("forward.active", " destination=%s", f->set->target->name);
     f->stands_by = false;
-    return RC_OK;
+    return begin(f);
 }
 
 static rc_t look(struct forwarder *f)

@@ -183,7 +183,7 @@ def while_read(state, month, path):
 def not_forwarded(state, month):
     """What a receiver has not got does not go."""
     ask = "SELECT coalesce(why_not, 'nothing') FROM audit.partitions WHERE month = '%s'" % month
-    state.psql("SELECT audit.forward_begin('slow', false)", role="postgres")
+    state.psql("SELECT audit.forward_claim('slow'); SELECT audit.forward_begin('slow', false)", role="postgres")
     waits = state.psql(ask)[0][0]
     state.psql("SELECT audit.forward_forget('slow', 'the test is over')", role="postgres")
     tap.ok(waits == "a destination of audit forward has not got all of it" and state.psql(ask) == [["nothing"]],

@@ -58,12 +58,14 @@ static void begin(bool from_now)
     /* what the migration itself wrote is of no matter: begin behind it */
     open_stream(1, "node/worker-1");
     append(1, 3);
+    ck_assert_int_eq(db_forward_begin(forwarder, "siem", from_now, &made), RC_WRONG_STATE);
+    ck_assert_ptr_nonnull(strstr(db_admin_hint(forwarder), "audit.forward_claim()"));
+    ck_assert_int_eq(db_forward_claim(forwarder, "siem", &mine), RC_OK);
+    ck_assert(mine);
     ck_assert_msg(db_forward_begin(forwarder, "siem", from_now, &made) == RC_OK, "%s", db_admin_error(forwarder));
     ck_assert(made);
     ck_assert_int_eq(db_forward_begin(forwarder, "siem", !from_now, &made), RC_OK);
     ck_assert(!made);
-    ck_assert_int_eq(db_forward_claim(forwarder, "siem", &mine), RC_OK);
-    ck_assert(mine);
     ck_assert_int_eq(db_forward_look(forwarder, "siem"), RC_OK);
 }
 
@@ -243,6 +245,31 @@ START_TEST(one_forwarder_has_the_claim)
 }
 END_TEST
 
+/* Who has not the claim reads no rows, moves no cursor and says nothing of the destination. */
+START_TEST(only_who_has_the_claim_forwards)
+{
+    struct db_forward_batch *batch = NULL, *none = NULL;
+    bool made = true;
+    begin(false);
+    struct db_admin *other = connect_as(DB_ROLE_FORWARD);
+    ck_assert_int_eq(db_forward_next(forwarder, "siem", 100, &batch), RC_OK);
+    ck_assert_int_eq(db_forward_moved(other, "siem", batch), RC_WRONG_STATE);
+    ck_assert_int_eq(db_forward_next(other, "siem", 100, &none), RC_WRONG_STATE);
+    ck_assert_int_eq(db_forward_look(other, "siem"), RC_WRONG_STATE);
+    ck_assert_int_eq(db_forward_trouble(other, "siem", "x"), RC_WRONG_STATE);
+    ck_assert_int_eq(db_forward_begin(other, "another", false, &made), RC_WRONG_STATE);
+    ck_assert_ptr_nonnull(strstr(db_admin_hint(other), "audit.forward_claim()"));
+    ck_assert_str_eq(pg_value(&pg, database, DB_ROLE_AUDITOR,
+                              "SELECT count(*) || ' ' || sum(forwarded) || ' ' || count(trouble) FROM audit.forwarding"),
+                     "1 0 0");
+    ck_assert_int_eq(db_forward_moved(forwarder, "siem", batch), RC_OK);
+    db_forward_free(&batch);
+    db_forward_free(&none);
+    db_admin_close(&other);
+    end();
+}
+END_TEST
+
 #define DENIED "42501"
 
 /* What each role must not be able to do, and what it may. */
@@ -260,7 +287,7 @@ static const struct {
     {DB_ROLE_FORWARD, "SELECT audit.note('x', 'y')", DENIED},
     {DB_ROLE_FORWARD, "SELECT audit.forward_forget('siem', 'x')", DENIED},
     {DB_ROLE_FORWARD, "CREATE TABLE audit.x (y int)", DENIED},
-    {DB_ROLE_FORWARD, "SELECT count(*) FROM audit.forward_next('siem', 10)", ""},
+    {DB_ROLE_FORWARD, "SELECT count(*) FROM audit.forward_next('siem', 10)", "55000"}, /* another has the claim */
     {DB_ROLE_AUDITOR, "SELECT audit.forward_moved('siem', '{}', '{}', 0)", DENIED},
     {DB_ROLE_AUDITOR, "SELECT audit.forward_begin('x', true)", DENIED},
     {DB_ROLE_AUDITOR, "SELECT audit.forward_next('siem', 10)", DENIED},
@@ -298,6 +325,7 @@ int main(void)
     tcase_add_test(tc, rows_that_are_gone_stop_nothing);
     tcase_add_test(tc, retention_learns_how_far_all_have_come);
     tcase_add_test(tc, one_forwarder_has_the_claim);
+    tcase_add_test(tc, only_who_has_the_claim_forwards);
     tcase_add_test(tc, each_role_may_do_its_part);
     suite_add_tcase(s, tc);
     return run_suite(s);
