@@ -35,16 +35,24 @@ db_migrations = \
 	$(srcdir)/db/migrations/0009_algorithms.sql \
 	$(srcdir)/db/migrations/0010_pending.sql \
 	$(srcdir)/db/migrations/0011_policy_model.sql \
-	$(srcdir)/db/migrations/0012_clients_api.sql \
-	$(srcdir)/db/migrations/0013_rules_api.sql \
-	$(srcdir)/db/migrations/0014_policy_file.sql \
-	$(srcdir)/db/migrations/0015_approvals.sql \
-	$(srcdir)/db/migrations/0016_compiled.sql \
-	$(srcdir)/db/migrations/0017_factors_api.sql \
-	$(srcdir)/db/migrations/0018_audit_views.sql \
-	$(srcdir)/db/migrations/0019_retention.sql \
-	$(srcdir)/db/migrations/0020_forward.sql \
-	$(srcdir)/db/migrations/0021_quota.sql
+	$(srcdir)/db/migrations/0012_policy_common.sql \
+	$(srcdir)/db/migrations/0013_clients.sql \
+	$(srcdir)/db/migrations/0014_groups.sql \
+	$(srcdir)/db/migrations/0015_kmip_names.sql \
+	$(srcdir)/db/migrations/0016_rules.sql \
+	$(srcdir)/db/migrations/0017_explain.sql \
+	$(srcdir)/db/migrations/0018_bounds.sql \
+	$(srcdir)/db/migrations/0019_policy_document.sql \
+	$(srcdir)/db/migrations/0020_policy_reading.sql \
+	$(srcdir)/db/migrations/0021_policy_apply.sql \
+	$(srcdir)/db/migrations/0022_approvals.sql \
+	$(srcdir)/db/migrations/0023_compiled.sql \
+	$(srcdir)/db/migrations/0024_locate.sql \
+	$(srcdir)/db/migrations/0025_factors.sql \
+	$(srcdir)/db/migrations/0026_quota.sql \
+	$(srcdir)/db/migrations/0027_audit_views.sql \
+	$(srcdir)/db/migrations/0028_retention.sql \
+	$(srcdir)/db/migrations/0029_forward.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.

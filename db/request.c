@@ -1,5 +1,5 @@
 /*
- * Requests for approval (db/migrations/0015_approvals.sql): the look at one before its operation is
+ * Requests for approval (db/migrations/0022_approvals.sql): the look at one before its operation is
  * decided, and what units have to do with them, beside the other parameters of their group.
  */
 #include "db/impl.h"

@@ -35,8 +35,8 @@ struct db_read {
     uint64_t version;
 };
 
-/* What a unit has to do with requests that administrators approve (db/migrations/0015_approvals.sql), and with the
- * number of objects that there may be (0021_quota.sql). */
+/* What a unit has to do with requests that administrators approve (db/migrations/0022_approvals.sql), and with the
+ * number of objects that there may be (0026_quota.sql). */
 enum db_claim_kind {
     DB_CLAIM_ASK = 1, /* opens the request, or finds it open */
     DB_CLAIM_USE,     /* uses its approval up: of all who try, one unit does */

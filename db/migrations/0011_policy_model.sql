@@ -1,5 +1,5 @@
 -- The model of policy: who (domains, clients, groups, roles) may do what (permissions) to which objects (rules),
--- within which bounds (constraints). Tables only; 0012 has the functions that change them.
+-- within which bounds (constraints). Tables only; the functions that change them follow.
 --
 -- Whoever changes what decides about a client raises its standing in the same transaction: every commit of a worker
 -- compares the standing it decided by, so no request that comes after the change is decided by the old policy.
@@ -7,10 +7,15 @@
 ALTER TABLE policy.domain
     ADD COLUMN enabled boolean NOT NULL DEFAULT true,
     ADD COLUMN max_clients bigint CHECK (max_clients >= 0),
-    ADD COLUMN max_objects bigint CHECK (max_objects >= 0);
+    ADD COLUMN max_objects bigint CHECK (max_objects >= 0),
+    ADD COLUMN approval_hours integer NOT NULL DEFAULT 24 CHECK (approval_hours BETWEEN 1 AND 8760),
+    ADD COLUMN keyed_at timestamptz;
 COMMENT ON COLUMN policy.domain.enabled IS 'False: nothing is answered to its clients';
 COMMENT ON COLUMN policy.domain.max_clients IS 'Most clients it may have; NULL: any number';
 COMMENT ON COLUMN policy.domain.max_objects IS 'Most objects, destroyed ones not counted; NULL: any number';
+COMMENT ON COLUMN policy.domain.approval_hours IS 'Hours from asking until which a request may be approved and used';
+COMMENT ON COLUMN policy.domain.keyed_at IS 'Since when its domain key is stored and opened by a vault; NULL: it waits for its key, which a running server makes';
+UPDATE policy.domain d SET keyed_at = now() WHERE EXISTS (SELECT FROM kmip.dk k WHERE k.domain = d.id);
 
 ALTER TABLE policy.client
     ADD COLUMN second_factor boolean NOT NULL DEFAULT false,

@@ -1,6 +1,6 @@
 /*
  * What a rule lets a client do only once administrators have approved it
- * (db/migrations/0015_approvals.sql). An item that needs it looks at its open request. Approved:
+ * (db/migrations/0022_approvals.sql). An item that needs it looks at its open request. Approved:
  * the item goes on, and uses the approval up if it succeeds. Else it is refused, and the number of
  * the request told; the refusal opens the request. Both become claims of the unit of work.
  */

@@ -1,7 +1,7 @@
 /*
  * How many objects a client and a domain may have. Looked at before the vault makes a key, so that
  * who is at the limit costs little; made certain by the commit, where each object takes its place
- * (db/migrations/0021_quota.sql). Who has no limit passes by all of it.
+ * (db/migrations/0026_quota.sql). Who has no limit passes by all of it.
  */
 #include "server/engine/request.h"
 

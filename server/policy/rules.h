@@ -1,5 +1,5 @@
 /*
- * All that decides about one client, as policy.for_client() (0016_compiled.sql) tells it: parsed once for a login,
+ * All that decides about one client, as policy.for_client() (0023_compiled.sql) tells it: parsed once for a login,
  * read-only afterwards, shared by count. The database may hold anything: what cannot be understood is refused as a
  * whole, so that no denial is overlooked; what only names something newer (a permission, a member) is passed over.
  */

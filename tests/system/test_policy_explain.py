@@ -12,7 +12,7 @@ def helpers(state):
     values = ", ".join("(E'%s', E'%s', %s)" % (p.replace("\\", "\\\\"), t.replace("\\", "\\\\"), w)
                        for p, t, w in globs)
     wrong = state.psql("SELECT p, t, w FROM (VALUES %s) AS v (p, t, w) WHERE policy.glob_matches(p, t) IS DISTINCT FROM w"
-                       % values, role="holdfast_server")
+                       % values, role="holdfast_policy")
     tap.ok(wrong == [], "policy.glob_matches() knows * and ?, and nothing else", wrong)
     texts = '{"x-A": [null, {"type": "TextString", "value": "1"}, {"type": "ByteString", "value": "0a"}], ' \
             '"ObjectGroup": ["g", null]}'
@@ -22,7 +22,7 @@ def helpers(state):
                        ("has_group('%s', 'g')" % texts, "t"), ("has_group('%s', 'h')" % texts, "f"),
                        ("has_group('{}', 'g')", "f"), ("object_policy('{}')", "default"),
                        ("object_policy('{\"OperationPolicyName\": \"public\"}')", "public")):
-        got = state.psql("SELECT policy.%s" % call, role="holdfast_server")
+        got = state.psql("SELECT policy.%s" % call, role="holdfast_policy")
         tap.ok(got == [[want]], "policy.%s is %s" % (call[-30:], want), got)
 
 

@@ -63,7 +63,7 @@ END
 $$;
 COMMENT ON FUNCTION policy.quota_lost IS 'Which claims make more objects than a client, or its domain, may have: their requests are run again, and refused';
 
--- kmip.commit() of a group of units that has claims, of approvals (0015) or of these; others do not pass here. Losers of
+-- kmip.commit() of a group of units that has claims, of approvals or of these; others do not pass here. Losers of
 -- kind 5 are claims.
 CREATE FUNCTION kmip.commit_claims(p_skip_locked boolean, p_changes kmip.change[], p_names kmip.new_name[],
                                    p_stream uuid, p_seq bigint, p_hash bytea, p_entries audit.entry[],
