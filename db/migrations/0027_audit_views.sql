@@ -279,7 +279,8 @@ COMMENT ON FUNCTION audit.days IS 'A line for each day (UTC) of a period (the la
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
 GRANT SELECT ON audit.clients, audit.exports, audit.key_inventory, audit.keys_without_owner TO holdfast_auditor;
-GRANT EXECUTE ON FUNCTION audit.name_of, audit.key_events, audit.key_users, audit.client_events, audit.refusals,
+GRANT EXECUTE ON FUNCTION audit.name_of TO holdfast_auditor, holdfast_policy;
+GRANT EXECUTE ON FUNCTION audit.key_events, audit.key_users, audit.client_events, audit.refusals,
     audit.refusals_by_reason, audit.refusals_by_client, audit.exports_of, audit.keys_older_than, audit.keys_due,
     audit.keys_past, audit.keys_unused, audit.is_admin_act, audit.admin_acts, audit.policy_changes, audit.last_activity,
     audit.client_activity, audit.days TO holdfast_auditor;
