@@ -53,6 +53,17 @@
     X(RC_KEY_FORMAT,          "this key format is not supported",                       0x10)     \
     X(RC_KEY_COMPRESSION,     "this key compression is not supported",                  0x11)     \
     X(RC_BAD_CRYPTO_PARAMS,   "these cryptographic parameters are not supported",       0x24)     \
+    X(RC_PARAMS_MISSING,      "no cryptographic parameters are given that say enough",  0x24)     \
+    X(RC_PARAMS_CONFLICT,     "these cryptographic parameters do not go together",      0x24)     \
+    X(RC_PARAMS_UNSUPPORTED,  "these cryptographic parameters are not offered",         0x3E)     \
+    X(RC_IV_MISSING,          "IV/Counter/Nonce is missing",                            0x04)     \
+    X(RC_IV_LENGTH,           "IV/Counter/Nonce has a length that does not fit",        0x24)     \
+    X(RC_TAG_MISSING,         "Authenticated Encryption Tag is missing",                0x04)     \
+    /* the reason that the OASIS test cases have for it */                                        \
+    X(RC_TAG_LENGTH,          "this tag length is not offered",                         0x100)    \
+    X(RC_DATA_LENGTH,         "the data have a length that does not fit",               0x0A)     \
+    X(RC_STREAM,              "Init or Final Indicator: streams are not supported",     0x08)     \
+    X(RC_CORRELATION,         "Correlation Value: there is no such operation",          0x2E)     \
     X(RC_OBJECT_TYPE,         "this object type is not supported here",                 0x30)     \
     X(RC_APP_NAMESPACE,       "application data cannot be made for this namespace",     0x0F)     \
     X(RC_STORAGE_UNAVAILABLE, "none of these protection storage masks is offered",      0x44)     \
@@ -71,6 +82,8 @@
     X(RC_MATERIAL_GONE,       "the object's material is destroyed",                     0x36)     \
     X(RC_USAGE_MASK,          "the key's usage mask does not allow this",               0x29)     \
     X(RC_USAGE_LIMIT,         "the key's usage limit does not allow so much",            0x1A)     \
+    X(RC_USAGE_SPENT,         "the key's usage limit is used up",                       0x0C)     \
+    X(RC_NOT_USABLE,          "this object cannot be used for this operation",          0x30)     \
     X(RC_ILLEGAL_TRANSITION,  "this change of state is not allowed",                    0x43)     \
     X(RC_WRONG_TYPE,          "this object type does not allow this operation",         0x28)     \
     X(RC_AUTH_FAILED,         "authentication was not successful",                      0x03)     \

@@ -42,7 +42,7 @@ static const struct {
 };
 
 /* Results for which 1.x has a reason of its own, whatever 2.x calls the case (KMIP 1.4, 11.12 to
- * 11.17): what is left of a destroyed object, the attribute operations. Nor does 1.x know limits: a
+ * 11.17, 11.30): what is left of a destroyed object, the attribute operations, Encrypt and its kin. Nor does 1.x know limits: a
  * message beyond those of the server is one that it does not understand (6.10). */
 static const struct {
     rc_t rc;
@@ -53,6 +53,8 @@ static const struct {
     {RC_ATTR_NOT_HERE, KMIP_REASON_PERMISSION_DENIED},
     {RC_ATTR_FULL, KMIP_REASON_INDEX_OUT_OF_BOUNDS},
     {RC_NAME_USED, KMIP_REASON_ILLEGAL_OPERATION},
+    {RC_NOT_USABLE, KMIP_REASON_PERMISSION_DENIED},
+    {RC_CORRELATION, KMIP_REASON_ITEM_NOT_FOUND},
     {RC_NAME_LENGTH, KMIP_REASON_INVALID_FIELD},
     {RC_TOO_DEEP, KMIP_REASON_INVALID_MESSAGE},
     {RC_TOO_MANY, KMIP_REASON_INVALID_MESSAGE},

@@ -1,6 +1,7 @@
 # server/base: secrets, log, clock, config, the managed object. Knows proto only.
 noinst_LIBRARIES += server/base/libbase.a
 server_base_libbase_a_SOURCES = \
+	server/base/cipher.c server/base/cipher.h \
 	server/base/clock.c server/base/clock.h \
 	server/base/config.c server/base/config.h server/base/config.def \
 	server/base/config_read.c server/base/config_value.h \

@@ -238,6 +238,15 @@ uint32_t control_usable(const struct control *c, int64_t now)
     return c->usage_mask & usable;
 }
 
+rc_t control_permits(const struct control *c, uint32_t mask, int64_t now)
+{
+    if (c->state == STATE_DESTROYED || c->state == STATE_DESTROYED_COMPROMISED)
+        return RC_DESTROYED;
+    if (mask & ~c->usage_mask)
+        return RC_USAGE_MASK;
+    return mask & ~control_usable(c, now) ? RC_WRONG_STATE : RC_OK;
+}
+
 uint32_t control_effective_state(const struct control *c, int64_t now)
 {
     uint32_t state = c->state;

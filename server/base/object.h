@@ -90,6 +90,8 @@ int64_t control_time(const struct control *c, int64_t now);
  * it is Deactivated or Compromised. KMIP 2.1, 4.40, 4.41 and 4.57.
  */
 uint32_t control_usable(const struct control *c, int64_t now);
+/* Whether it may be used in all these ways now: RC_DESTROYED, RC_USAGE_MASK, RC_WRONG_STATE. */
+rc_t control_permits(const struct control *c, uint32_t mask, int64_t now);
 
 struct name {
     struct bytes value; /* UTF-8 */

@@ -18,12 +18,7 @@ rc_t check_prepare(struct op_item *it)
 /* The mask of what the client means to do, against the object's mask, then its state and dates. */
 static rc_t check_mask(const struct op_item *it, const struct kmip_number *mask)
 {
-    const struct control *c = &it->object->control;
-    if (!mask->set)
-        return RC_OK;
-    if (mask->value & ~(int64_t)c->usage_mask)
-        return RC_USAGE_MASK;
-    return mask->value & ~(int64_t)control_usable(c, it->now) ? RC_WRONG_STATE : RC_OK;
+    return mask->set ? control_permits(&it->object->control, (uint32_t)mask->value, it->now) : RC_OK;
 }
 
 /* An object without limits may be used without end. */
