@@ -16,9 +16,7 @@ static rc_t answer(struct ask *a, const struct vault_reply *reply)
     return vault_reply_write(&a->peer->writer, a->call.op, a->frame->id, reply);
 }
 
-/* The record as stored: it must be ours, unchanged, and of the domain that the worker speaks for.
- */
-static rc_t verify_stored(struct ask *a, struct binding *binding)
+rc_t service_verify(struct ask *a, struct binding *binding)
 {
     struct vault_service *s = a->service;
     if (!s->keyring.control)
@@ -317,31 +315,33 @@ static rc_t give(struct ask *a, const struct domain_key *key, const struct bindi
     return RC_OK;
 }
 
-rc_t do_get(struct ask *a)
+rc_t service_envelope_key(struct ask *a, const struct domain_key **key)
 {
-    struct binding binding;
     uint32_t epoch;
-    const struct domain_key *key = NULL;
-    TRY(verify_stored(a, &binding));
-    TRY(rules_get(&a->call.control, clock_wall_s()));
-    if (a->made)
-        return give_converted(a);
     TRY(envelope_epoch(a->call.material, &epoch));
     if (epoch == 0)
         return RC_INTEGRITY;
-    rc_t rc = need_key(a, epoch, &key);
-    if (rc == RC_NOT_FOUND)
-        return RC_INTEGRITY; /* no such domain key: the header was altered */
-    if (rc != RC_OK || !key)
-        return rc;
-    return give(a, key, &binding);
+    rc_t rc = need_key(a, epoch, key);
+    return rc == RC_NOT_FOUND ? RC_INTEGRITY : rc; /* no such domain key: the header was altered */
+}
+
+rc_t do_get(struct ask *a)
+{
+    struct binding binding;
+    const struct domain_key *key = NULL;
+    TRY(service_verify(a, &binding));
+    TRY(rules_get(&a->call.control, clock_wall_s()));
+    if (a->made)
+        return give_converted(a);
+    TRY(service_envelope_key(a, &key));
+    return key ? give(a, key, &binding) : RC_OK;
 }
 
 rc_t do_transition(struct ask *a)
 {
     struct vault_reply reply = {.rc = RC_OK};
     struct binding binding;
-    TRY(verify_stored(a, &binding));
+    TRY(service_verify(a, &binding));
     TRY(rules_transition(&a->call.control, &a->call.next, clock_wall_s()));
     TRY(control_sign(a->service->keyring.control, &a->call.next, &binding, reply.mac));
     return answer(a, &reply);

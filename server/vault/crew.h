@@ -1,6 +1,6 @@
 /*
  * Threads that do jobs for the event thread, which never waits: it adds jobs and takes them back, done, when an
- * eventfd becomes readable. The queue is bounded. What the jobs are, which of them begins next and what they count
+ * eventfd becomes readable. What the jobs are, which of them begins next and what they count
  * against is the owner's to say: makers.h and tpm_thread.h.
  */
 #ifndef SERVER_VAULT_CREW_H
@@ -45,7 +45,8 @@ struct crew {
     bool quit;
 };
 
-/* most: jobs that wait or run. After a failure, too, crew_free() frees what there is. */
+/* most: jobs that wait or run; SIZE_MAX: the owner sees to a bound. After a failure, too, crew_free() frees what there
+ * is. */
 rc_t crew_init(struct crew *c, const struct crew_rules *rules, void *owner, uint32_t threads, size_t most);
 /* Starts the threads; after the sandbox is entered. */
 rc_t crew_start(struct crew *c);

@@ -5,14 +5,17 @@ server_vault_libvaultclient_a_SOURCES = \
 	server/vault/admin.c server/vault/admin.h \
 	server/vault/call.def server/vault/call_sync.c \
 	server/vault/client.c server/vault/client.h \
-	server/vault/record.h server/vault/wire.c server/vault/wire.h
+	server/vault/record.h server/vault/wire.c server/vault/wire.h \
+	server/vault/wire_fields.c server/vault/wire_fields.h
 
 noinst_LIBRARIES += server/vault/libvault.a
 server_vault_libvault_a_SOURCES = \
 	server/vault/calls.c \
+	server/vault/cipher.c \
 	server/vault/crew.c server/vault/crew.h \
 	server/vault/crypto/asym.c server/vault/crypto/asym.h \
 	server/vault/crypto/asym_check.c server/vault/crypto/asym_int.h server/vault/crypto/asym_numbers.c \
+	server/vault/crypto/cipher.c server/vault/crypto/cipher.h \
 	server/vault/crypto/crypto.c server/vault/crypto/crypto.h \
 	server/vault/crypto/heap.c server/vault/crypto/heap.h \
 	server/vault/crypto/scrypt.c server/vault/crypto/scrypt.h \

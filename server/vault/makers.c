@@ -14,15 +14,18 @@
 #include "proto/kmip/tables.h"
 
 enum { PRESET_THREADS = 3, PRESET_QUEUE = 64, OWNER_PART = 4 };
+enum { CIPHER_SHARE = 1024 * 1024 }; /* bytes of data that count as one job */
 enum { NICE = 10 };
 /* Weights: a moment; a search of up to seconds; one of up to minutes. */
 enum { LIGHT, USUAL, LONG, WEIGHTS };
 enum { USUAL_BITS_MOST = 4096 };
 
 struct makers {
+    uint32_t queue;
     struct crew crew; /* `lock`, too, of what follows */
     uint32_t running_count[WEIGHTS];
     size_t hash_bytes; /* that running hashes take */
+    size_t ciphers, cipher_bytes; /* of the crew's jobs these, and their data */
     uint64_t turn;
 };
 
@@ -93,6 +96,11 @@ static rc_t hash(struct make_job *j)
     return rc;
 }
 
+static rc_t cipher(struct make_job *j)
+{
+    return cipher_work(&j->cipher);
+}
+
 static void work(void *owner, void *job)
 {
     (void)owner;
@@ -101,6 +109,7 @@ static void work(void *owner, void *job)
         [MAKE_CHECK] = check,
         [MAKE_CONVERT] = convert,
         [MAKE_HASH] = hash,
+        [MAKE_CIPHER] = cipher,
     };
     struct make_job *j = job;
     j->rc = atomic_load(&j->stop) ? RC_UNAVAILABLE : kinds[j->kind](j);
@@ -168,35 +177,62 @@ static void ended(void *owner, void *job)
     const struct make_job *j = job;
     m->running_count[j->weight]--;
     m->hash_bytes -= hash_bytes(j);
+    m->ciphers -= j->kind == MAKE_CIPHER;
+    m->cipher_bytes -= j->queued_bytes;
 }
 
-/* Counts the owner's jobs and finds the last of their turns. */
-static size_t owners_jobs(const struct makers *m, const struct uid *owner, uint64_t *turn)
+/* Ciphers count by their bytes, all else by jobs. */
+static size_t cipher_bytes(const struct make_job *j)
+{
+    return j->kind == MAKE_CIPHER ? j->cipher.data.len + j->cipher.additional.len : 0;
+}
+
+/* What one owner has in the queue. */
+struct share {
+    size_t jobs, cipher_bytes;
+    uint64_t turn; /* behind the last of them */
+};
+
+static struct share owners_share(const struct makers *m, const struct uid *owner)
 {
     struct crew_job *const lists[] = {m->crew.waiting, m->crew.running};
-    size_t count = 0;
+    struct share s = {.turn = m->turn};
     for (size_t i = 0; i < 2; i++)
         for (struct crew_job *link = lists[i]; link; link = link->next) {
             const struct make_job *j = made_of(link);
             if (!uid_equal(&j->owner, owner))
                 continue;
-            count++;
-            if (j->turn >= *turn)
-                *turn = j->turn + 1;
+            s.jobs += j->kind != MAKE_CIPHER;
+            s.cipher_bytes += j->queued_bytes;
+            if (j->turn >= s.turn)
+                s.turn = j->turn + 1;
         }
-    return count;
+    return s;
+}
+
+static bool has_room(const struct makers *m, const struct make_job *j, const struct share *own)
+{
+    if (j->kind != MAKE_CIPHER)
+        return m->crew.count - m->ciphers < m->queue && own->jobs < (m->queue + OWNER_PART - 1) / OWNER_PART;
+    size_t most = (size_t)m->queue * CIPHER_SHARE, bytes = cipher_bytes(j);
+    return (m->cipher_bytes == 0 || m->cipher_bytes + bytes <= most) &&
+           (own->cipher_bytes == 0 || own->cipher_bytes + bytes <= most / OWNER_PART);
 }
 
 rc_t makers_post(struct makers *m, struct make_job *j)
 {
     rc_t rc = RC_BUSY;
     pthread_mutex_lock(&m->crew.lock);
-    uint64_t turn = m->turn;
-    size_t own = owners_jobs(m, &j->owner, &turn);
-    if (own < (m->crew.most + OWNER_PART - 1) / OWNER_PART) {
+    const struct share own = owners_share(m, &j->owner);
+    if (has_room(m, j, &own)) {
         j->weight = weight_of(m, j);
-        j->turn = turn;
+        j->turn = own.turn;
+        j->queued_bytes = cipher_bytes(j); /* decrypted, or padded, they may become others */
         rc = crew_add(&m->crew, &j->link);
+    }
+    if (rc == RC_OK) {
+        m->ciphers += j->kind == MAKE_CIPHER;
+        m->cipher_bytes += j->queued_bytes;
     }
     pthread_mutex_unlock(&m->crew.lock);
     return rc;
@@ -237,8 +273,8 @@ rc_t makers_new(const struct makers_options *o, struct makers **out)
     struct makers *m = calloc(1, sizeof *m);
     if (!m)
         return RC_NO_MEMORY;
-    rc_t rc = crew_init(&m->crew, &rules, m, o->threads ? o->threads : PRESET_THREADS,
-                        o->queue ? o->queue : PRESET_QUEUE);
+    m->queue = o->queue ? o->queue : PRESET_QUEUE;
+    rc_t rc = crew_init(&m->crew, &rules, m, o->threads ? o->threads : PRESET_THREADS, SIZE_MAX);
     if (rc != RC_OK) {
         makers_free(m);
         return rc;
@@ -290,5 +326,6 @@ void make_job_free(struct make_job *j)
         buf_free(&j->out[i]);
         buf_free(&j->other[i]);
     }
+    cipher_work_free(&j->cipher);
     free(j);
 }

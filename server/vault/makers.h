@@ -1,7 +1,7 @@
 /*
- * The threads that make, check and convert asymmetric keys and hash passwords, so that the event thread never waits
- * for one. Finding an RSA key takes from a tenth of a second to minutes: longer work never takes
- * the place of shorter, no owner's work takes the place of another's, and the queue is bounded.
+ * The threads that make, check and convert asymmetric keys, hash passwords, and encrypt and decrypt what is long, so
+ * that the event thread never waits for one. Finding an RSA key takes from a tenth of a second to minutes: longer work
+ * never takes the place of shorter, no owner's work takes the place of another's, and the queue is bounded.
  * They run at a lower priority than the event thread. The TPM has no part in it.
  */
 #ifndef SERVER_VAULT_MAKERS_H
@@ -12,6 +12,7 @@
 #include "server/base/object.h"
 #include "server/vault/crew.h"
 #include "server/vault/crypto/asym.h"
+#include "server/vault/crypto/cipher.h"
 #include "server/vault/crypto/scrypt.h"
 
 enum make_kind {
@@ -19,6 +20,7 @@ enum make_kind {
     MAKE_CHECK,   /* is `in` a whole key of that format? facts, and other[0] */
     MAKE_CONVERT, /* `in` in another format: out[0] */
     MAKE_HASH,    /* `in`, a password, by scrypt: out[0] */
+    MAKE_CIPHER,  /* `cipher` */
 };
 
 struct make_job {
@@ -31,6 +33,7 @@ struct make_job {
     struct buf in;          /* CHECK, CONVERT, HASH */
     struct buf salt;        /* HASH */
     struct scrypt_cost cost; /* HASH */
+    struct cipher_work cipher; /* CIPHER: asked and answered */
     uint32_t in_format;     /* CHECK, CONVERT: Key Format Type */
     uint32_t out_format[2]; /* PAIR, CONVERT; 0: the default of such a key */
     /* answered */
@@ -42,6 +45,7 @@ struct make_job {
     uint32_t other_format[2];
     /* the makers' own */
     uint32_t weight;
+    size_t queued_bytes;
     uint64_t turn;
     atomic_bool stop;
 };
@@ -50,7 +54,8 @@ struct makers;
 
 struct makers_options {
     uint32_t threads; /* 0: 3 */
-    uint32_t queue;   /* jobs that wait or run; one owner may have a quarter of them. 0: 64 */
+    uint32_t queue;   /* jobs that wait or run, and as many MiB of data of ciphers, which are many and short and count
+                         so alone; one owner may have a quarter of it, or one job. 0: 64 */
 };
 
 rc_t makers_new(const struct makers_options *o, struct makers **out);

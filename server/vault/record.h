@@ -7,6 +7,7 @@
 #ifndef SERVER_VAULT_RECORD_H
 #define SERVER_VAULT_RECORD_H
 
+#include "server/base/cipher.h"
 #include "server/base/object.h"
 #include "server/vault/crypto/scrypt.h"
 
@@ -25,6 +26,7 @@ enum vault_op {
                             of UNSEAL */
     VAULT_PASSWORD,      /* is this the password that was hashed so? RC_AUTH_FAILED: no; RC_DENIED: the
                             client was wrong too often, it is not looked at */
+    VAULT_CIPHER,        /* encrypt or decrypt data; refuses what the control record forbids */
     VAULT_OP_END,
 };
 
@@ -36,6 +38,13 @@ struct vault_password {
     uint8_t hash[SCRYPT_HASH_BYTES];
 };
 
+/* Data and what is to be done with them. */
+struct vault_cipher {
+    struct cipher_request request; /* its algorithm is that of the control record */
+    struct bytes iv, additional, tag;
+    struct bytes data; /* wiped after sending */
+};
+
 /* One call of a worker. Only the fields that the operation names are read. */
 struct vault_call {
     enum vault_op op;
@@ -45,11 +54,11 @@ struct vault_call {
                                        REGISTER of keys of a pair and of certificates: algorithm and
                                        length may be 0, the vault fills in what the material says;
                                        GENERATE_PAIR: the private half's record;
-                                       GET, TRANSITION: the stored record, as loaded */
+                                       GET, CIPHER, TRANSITION: the stored record, as loaded */
     struct control control_public;  /* GENERATE_PAIR: the public half's record */
-    uint8_t mac[CONTROL_MAC_BYTES]; /* GET, TRANSITION: the stored MAC */
+    uint8_t mac[CONTROL_MAC_BYTES]; /* GET, CIPHER, TRANSITION: the stored MAC */
     struct control next;            /* TRANSITION: the record asked for (version = stored + 1) */
-    struct bytes material; /* GET: envelope as loaded. REGISTER: plain key bytes; PASSWORD: the password to be checked
+    struct bytes material; /* GET, CIPHER: envelope as loaded. REGISTER: plain key bytes; PASSWORD: the password to be checked
                               (both wiped after sending) */
     uint32_t key_format; /* REGISTER: KMIP Key Format Type (bound into the envelope header).
                             GENERATE: Transparent Symmetric Key, or any other for Raw.
@@ -57,6 +66,7 @@ struct vault_call {
                             GET: in which the key is wanted, 0: as it is stored */
     uint32_t key_format_public; /* GENERATE_PAIR: of the public half, as above */
     struct vault_password password; /* PASSWORD */
+    struct vault_cipher cipher;     /* CIPHER */
     struct bytes hierarchy; /* UNSEAL: rows of the key hierarchy, encoded by hierarchy.h */
     struct bytes body;      /* ADMIN: the step's input, admin_request_encode() */
 };
@@ -74,7 +84,7 @@ struct vault_reply {
     uint8_t mac[CONTROL_MAC_BYTES]; /* GENERATE, GENERATE_PAIR, REGISTER, TRANSITION: over the record
                                        asked for */
     struct bytes envelope;          /* GENERATE, GENERATE_PAIR, REGISTER */
-    struct bytes plain;             /* GET: key bytes; the receiver wipes them */
+    struct bytes plain;             /* GET: key bytes; CIPHER: the output. The receiver wipes them */
     uint32_t key_format;            /* GET, GENERATE, GENERATE_PAIR: of plain, or of what is sealed */
     uint8_t digest[32]; /* GENERATE, GENERATE_PAIR, REGISTER: SHA-256 of the plain bytes (KMIP
                            Digest) */
@@ -86,6 +96,8 @@ struct vault_reply {
     uint32_t algorithm, length; /* REGISTER: as in the record that was signed */
     uint32_t curve;             /* REGISTER: Recommended Curve of an EC key or certificate, or 0 */
     struct vault_half half;     /* GENERATE_PAIR: the public half */
+    size_t iv_bytes, tag_bytes; /* CIPHER: of the IV that was made, 0: none was; of the tag, 0: none */
+    uint8_t iv[CIPHER_IV_MADE_MOST], tag[CIPHER_TAG_MOST];
     struct bytes
         status; /* STATUS: JSON text; UNSEAL: empty; DOMAIN_KEY: the row to store, as a hierarchy of
                    this one row (hierarchy_encode); ADMIN: the step's answer, to be read with

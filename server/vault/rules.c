@@ -1,6 +1,8 @@
 /* Rules over control records; see rules.h. No key, no clock of its own, no memory. */
 #include "server/vault/rules.h"
 
+#include "server/vault/material.h"
+
 enum { REASON_KEY_COMPROMISE = 2, REASON_CA_COMPROMISE = 3 };
 
 #define TO(state) (1u << STATE_##state)
@@ -176,4 +178,9 @@ rc_t rules_get(const struct control *c, int64_t now)
     if (!c->extractable)
         return RC_NOT_EXTRACTABLE;
     return c->sensitive ? RC_SENSITIVE : RC_OK;
+}
+
+rc_t rules_use(const struct control *c, uint32_t mask, int64_t now)
+{
+    return c->object_type == TYPE_SYMMETRIC_KEY ? control_permits(c, mask, now) : RC_WRONG_TYPE;
 }

@@ -18,5 +18,7 @@ rc_t rules_new(const struct control *c, int64_t now);
 rc_t rules_transition(const struct control *old, const struct control *next, int64_t now);
 /* May the plain key leave? RC_DESTROYED, RC_NOT_EXTRACTABLE, RC_SENSITIVE. */
 rc_t rules_get(const struct control *c, int64_t now);
+/* May the key be used so, by bits of its usage mask? RC_WRONG_TYPE: it is no symmetric key; and control_permits(). */
+rc_t rules_use(const struct control *c, uint32_t mask, int64_t now);
 
 #endif

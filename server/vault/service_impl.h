@@ -5,6 +5,7 @@
 #ifndef SERVER_VAULT_SERVICE_IMPL_H
 #define SERVER_VAULT_SERVICE_IMPL_H
 
+#include "server/vault/envelope.h"
 #include "server/vault/guard.h"
 #include "server/vault/keyring.h"
 #include "server/vault/makers.h"
@@ -92,7 +93,13 @@ struct ask {
 /* RC_OK: answered or parked; otherwise the dispatcher answers with that result. */
 typedef rc_t handler_fn(struct ask *a);
 handler_fn do_generate, do_generate_pair, do_register, do_get, do_transition, do_unseal, do_status,
-    do_domain_key, do_password, do_admin;
+    do_domain_key, do_password, do_cipher, do_admin;
+
+/* calls.c, for what uses a stored key. */
+/* The record as stored: it must be ours, unchanged, and of the domain that the worker speaks for. */
+rc_t service_verify(struct ask *a, struct binding *binding);
+/* The domain key that the call's envelope asks for, or the call is parked and *key stays NULL. RC_INTEGRITY. */
+rc_t service_envelope_key(struct ask *a, const struct domain_key **key);
 
 /* parked.c. Parks the call until a job of this kind is done; RC_BUSY past the limits. */
 rc_t service_park(struct ask *a, enum job_kind kind, uint64_t domain, uint32_t epoch,

@@ -2,6 +2,8 @@
  * clock. */
 #include "server/vault/wire.h"
 
+#include "server/vault/wire_fields.h"
+
 /* clang-format off */
 static const struct {
     const char *name;
@@ -30,62 +32,40 @@ bool vault_op_is_slow(unsigned op)
     return op == VAULT_GENERATE_PAIR;
 }
 
-static rc_t put_control(struct buf *out, const struct control *c)
-{
-    uint8_t raw[CONTROL_BYTES];
-    control_encode(c, raw);
-    return buf_add(out, raw, sizeof raw);
-}
-
-/* A field with its length before it. */
-static rc_t put_sized(struct buf *out, struct bytes field)
-{
-    TRY(buf_add_be32(out, (uint32_t)field.len));
-    return buf_add_bytes(out, field);
-}
-
-static rc_t put_password(struct buf *out, const struct vault_password *p)
-{
-    TRY(buf_add(out, p->client.raw, sizeof p->client.raw));
-    TRY(buf_add_be32(out, p->cost.log2));
-    TRY(buf_add_be32(out, p->cost.block_size));
-    TRY(buf_add_be32(out, p->cost.parallel));
-    TRY(buf_add(out, p->hash, sizeof p->hash));
-    return put_sized(out, p->salt);
-}
-
 static rc_t put_fields(struct buf *out, const struct vault_call *call)
 {
     switch (call->op) {
     case VAULT_GENERATE:
         TRY(buf_add_be64(out, call->domain));
-        TRY(put_control(out, &call->control));
+        TRY(wire_put_control(out, &call->control));
         return buf_add_be32(out, call->key_format);
     case VAULT_GENERATE_PAIR:
         TRY(buf_add_be64(out, call->domain));
-        TRY(put_control(out, &call->control));
-        TRY(put_control(out, &call->control_public));
+        TRY(wire_put_control(out, &call->control));
+        TRY(wire_put_control(out, &call->control_public));
         TRY(buf_add_be32(out, call->key_format));
         return buf_add_be32(out, call->key_format_public);
     case VAULT_REGISTER:
         TRY(buf_add_be64(out, call->domain));
-        TRY(put_control(out, &call->control));
+        TRY(wire_put_control(out, &call->control));
         TRY(buf_add_be32(out, call->key_format));
         return buf_add_bytes(out, call->material);
     case VAULT_GET:
         TRY(buf_add_be64(out, call->domain));
-        TRY(put_control(out, &call->control));
+        TRY(wire_put_control(out, &call->control));
         TRY(buf_add(out, call->mac, sizeof call->mac));
         TRY(buf_add_be32(out, call->key_format));
         return buf_add_bytes(out, call->material);
     case VAULT_TRANSITION:
         TRY(buf_add_be64(out, call->domain));
-        TRY(put_control(out, &call->control));
+        TRY(wire_put_control(out, &call->control));
         TRY(buf_add(out, call->mac, sizeof call->mac));
-        return put_control(out, &call->next);
+        return wire_put_control(out, &call->next);
     case VAULT_PASSWORD:
-        TRY(put_password(out, &call->password));
+        TRY(wire_put_password(out, &call->password));
         return buf_add_bytes(out, call->material);
+    case VAULT_CIPHER:
+        return wire_put_cipher(out, call);
     case VAULT_UNSEAL:
         return buf_add_bytes(out, call->hierarchy);
     case VAULT_STATUS:
@@ -100,6 +80,17 @@ static rc_t put_fields(struct buf *out, const struct vault_call *call)
     return RC_INVALID_FIELD;
 }
 
+/* Each is cut to more than may be sent, so that the sum cannot overflow. */
+static size_t sum_of_cipher(const struct vault_call *call)
+{
+    const struct vault_cipher *c = &call->cipher;
+    const size_t lengths[] = {c->iv.len, c->additional.len, c->tag.len, c->data.len, call->material.len};
+    size_t sum = 0;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        sum += lengths[i] > UINT32_MAX / 8 ? UINT32_MAX / 8 : lengths[i];
+    return sum;
+}
+
 static size_t variable_len(const struct vault_call *call)
 {
     switch (call->op) {
@@ -107,6 +98,8 @@ static size_t variable_len(const struct vault_call *call)
     case VAULT_GET:
     case VAULT_PASSWORD:
         return call->material.len;
+    case VAULT_CIPHER:
+        return sum_of_cipher(call);
     case VAULT_UNSEAL:
         return call->hierarchy.len;
     case VAULT_ADMIN:
@@ -136,138 +129,51 @@ rc_t vault_call_write(struct frame_writer *w, uint64_t id, const struct vault_ca
     return RC_OK;
 }
 
-/* A cursor over one payload: each step checks what is left before it moves. */
-struct cursor {
-    const uint8_t *p;
-    size_t left;
-};
-
-static rc_t take(struct cursor *in, size_t len, const uint8_t **out)
-{
-    if (len > in->left)
-        return RC_PROTOCOL;
-    *out = in->p;
-    in->p += len;
-    in->left -= len;
-    return RC_OK;
-}
-
-static rc_t take_u32(struct cursor *in, uint32_t *out)
-{
-    const uint8_t *p;
-    TRY(take(in, 4, &p));
-    *out = load_be32(p);
-    return RC_OK;
-}
-
-static rc_t take_u64(struct cursor *in, uint64_t *out)
-{
-    const uint8_t *p;
-    TRY(take(in, 8, &p));
-    *out = load_be64(p);
-    return RC_OK;
-}
-
-static rc_t take_control(struct cursor *in, struct control *out)
-{
-    const uint8_t *p;
-    TRY(take(in, CONTROL_BYTES, &p));
-    return control_decode(bytes_of(p, CONTROL_BYTES), out) == RC_OK ? RC_OK : RC_PROTOCOL;
-}
-
-/* The record as a row has it, and its MAC. One that cannot be is damage in the row, not a breach of
- * the protocol by the worker, which only passes rows on: the call is refused, the peer stays. */
-static rc_t take_stored(struct cursor *in, struct vault_call *out)
-{
-    const uint8_t *p, *mac;
-    TRY(take(in, CONTROL_BYTES, &p));
-    TRY(take(in, sizeof out->mac, &mac));
-    memcpy(out->mac, mac, sizeof out->mac);
-    if (control_decode(bytes_of(p, CONTROL_BYTES), &out->control) == RC_OK)
-        return RC_OK;
-    memcpy(out->control.uid.raw, p, sizeof out->control.uid.raw); /* for the log */
-    return RC_INTEGRITY;
-}
-
-static rc_t take_raw(struct cursor *in, uint8_t *out, size_t len)
-{
-    const uint8_t *p;
-    TRY(take(in, len, &p));
-    memcpy(out, p, len);
-    return RC_OK;
-}
-
-static struct bytes take_rest(struct cursor *in)
-{
-    struct bytes rest = bytes_of(in->p, in->left);
-    in->p += in->left;
-    in->left = 0;
-    return rest;
-}
-
-static rc_t take_sized(struct cursor *in, struct bytes *out)
-{
-    uint32_t len;
-    const uint8_t *p;
-    TRY(take_u32(in, &len));
-    TRY(take(in, len, &p));
-    *out = bytes_of(p, len);
-    return RC_OK;
-}
-
-static rc_t take_password(struct cursor *in, struct vault_password *p)
-{
-    TRY(take_raw(in, p->client.raw, sizeof p->client.raw));
-    TRY(take_u32(in, &p->cost.log2));
-    TRY(take_u32(in, &p->cost.block_size));
-    TRY(take_u32(in, &p->cost.parallel));
-    TRY(take_raw(in, p->hash, sizeof p->hash));
-    return take_sized(in, &p->salt);
-}
-
-static rc_t take_fields(struct cursor *in, struct vault_call *out)
+static rc_t take_fields(struct wire_cursor *in, struct vault_call *out)
 {
     switch (out->op) {
     case VAULT_GENERATE:
-        TRY(take_u64(in, &out->domain));
-        TRY(take_control(in, &out->control));
-        return take_u32(in, &out->key_format);
+        TRY(wire_take_u64(in, &out->domain));
+        TRY(wire_take_control(in, &out->control));
+        return wire_take_u32(in, &out->key_format);
     case VAULT_GENERATE_PAIR:
-        TRY(take_u64(in, &out->domain));
-        TRY(take_control(in, &out->control));
-        TRY(take_control(in, &out->control_public));
-        TRY(take_u32(in, &out->key_format));
-        return take_u32(in, &out->key_format_public);
+        TRY(wire_take_u64(in, &out->domain));
+        TRY(wire_take_control(in, &out->control));
+        TRY(wire_take_control(in, &out->control_public));
+        TRY(wire_take_u32(in, &out->key_format));
+        return wire_take_u32(in, &out->key_format_public);
     case VAULT_REGISTER:
-        TRY(take_u64(in, &out->domain));
-        TRY(take_control(in, &out->control));
-        TRY(take_u32(in, &out->key_format));
-        out->material = take_rest(in);
+        TRY(wire_take_u64(in, &out->domain));
+        TRY(wire_take_control(in, &out->control));
+        TRY(wire_take_u32(in, &out->key_format));
+        out->material = wire_take_rest(in);
         return RC_OK;
     case VAULT_GET:
-        TRY(take_u64(in, &out->domain));
-        TRY(take_stored(in, out));
-        TRY(take_u32(in, &out->key_format));
-        out->material = take_rest(in);
+        TRY(wire_take_u64(in, &out->domain));
+        TRY(wire_take_stored(in, out));
+        TRY(wire_take_u32(in, &out->key_format));
+        out->material = wire_take_rest(in);
         return RC_OK;
     case VAULT_TRANSITION:
-        TRY(take_u64(in, &out->domain));
-        TRY(take_stored(in, out));
-        return take_control(in, &out->next);
+        TRY(wire_take_u64(in, &out->domain));
+        TRY(wire_take_stored(in, out));
+        return wire_take_control(in, &out->next);
     case VAULT_PASSWORD:
-        TRY(take_password(in, &out->password));
-        out->material = take_rest(in);
+        TRY(wire_take_password(in, &out->password));
+        out->material = wire_take_rest(in);
         return RC_OK;
+    case VAULT_CIPHER:
+        return wire_take_cipher(in, out);
     case VAULT_UNSEAL:
-        out->hierarchy = take_rest(in);
+        out->hierarchy = wire_take_rest(in);
         return RC_OK;
     case VAULT_STATUS:
         return RC_OK;
     case VAULT_ADMIN:
-        out->body = take_rest(in);
+        out->body = wire_take_rest(in);
         return RC_OK;
     case VAULT_DOMAIN_KEY:
-        return take_u64(in, &out->domain);
+        return wire_take_u64(in, &out->domain);
     case VAULT_OP_END:
         break;
     }
@@ -278,7 +184,7 @@ rc_t vault_call_read(const struct frame *frame, struct vault_call *out)
 {
     if (frame->rc != 0)
         return RC_PROTOCOL;
-    struct cursor in = {frame->payload.data, frame->payload.len};
+    struct wire_cursor in = {frame->payload.data, frame->payload.len};
     *out = (struct vault_call){.op = (enum vault_op)frame->code};
     TRY(take_fields(&in, out));
     return in.left == 0 ? RC_OK : RC_PROTOCOL;
@@ -292,17 +198,17 @@ static rc_t put_half(struct buf *out, const struct vault_half *h)
     TRY(buf_add_be32(out, h->key_format));
     TRY(buf_add(out, h->other_digest, sizeof h->other_digest));
     TRY(buf_add_be32(out, h->other_format));
-    return put_sized(out, h->envelope);
+    return wire_put_sized(out, h->envelope);
 }
 
-static rc_t take_half(struct cursor *in, struct vault_half *h)
+static rc_t take_half(struct wire_cursor *in, struct vault_half *h)
 {
-    TRY(take_raw(in, h->mac, sizeof h->mac));
-    TRY(take_raw(in, h->digest, sizeof h->digest));
-    TRY(take_u32(in, &h->key_format));
-    TRY(take_raw(in, h->other_digest, sizeof h->other_digest));
-    TRY(take_u32(in, &h->other_format));
-    return take_sized(in, &h->envelope);
+    TRY(wire_take_raw(in, h->mac, sizeof h->mac));
+    TRY(wire_take_raw(in, h->digest, sizeof h->digest));
+    TRY(wire_take_u32(in, &h->key_format));
+    TRY(wire_take_raw(in, h->other_digest, sizeof h->other_digest));
+    TRY(wire_take_u32(in, &h->other_format));
+    return wire_take_sized(in, &h->envelope);
 }
 
 /* The reply's own half: that of the private key, or of the one key there is. */
@@ -335,14 +241,31 @@ static rc_t put_made(struct buf *out, const struct vault_reply *r)
     return put_half(out, &h);
 }
 
-static rc_t take_made(struct cursor *in, struct vault_reply *r)
+static rc_t take_made(struct wire_cursor *in, struct vault_reply *r)
 {
     struct vault_half h = {0};
-    TRY(take_u32(in, &r->algorithm));
-    TRY(take_u32(in, &r->length));
-    TRY(take_u32(in, &r->curve));
+    TRY(wire_take_u32(in, &r->algorithm));
+    TRY(wire_take_u32(in, &r->length));
+    TRY(wire_take_u32(in, &r->curve));
     TRY(take_half(in, &h));
     set_first_half(r, &h);
+    return RC_OK;
+}
+
+static rc_t put_output(struct buf *out, const struct vault_reply *r)
+{
+    TRY(buf_add_be32(out, (uint32_t)r->iv_bytes));
+    TRY(buf_add(out, r->iv, sizeof r->iv));
+    TRY(buf_add_be32(out, (uint32_t)r->tag_bytes));
+    TRY(buf_add(out, r->tag, sizeof r->tag));
+    return buf_add_bytes(out, r->plain);
+}
+
+static rc_t take_output(struct wire_cursor *in, struct vault_reply *r)
+{
+    TRY(wire_take_part(in, r->iv, sizeof r->iv, &r->iv_bytes));
+    TRY(wire_take_part(in, r->tag, sizeof r->tag, &r->tag_bytes));
+    r->plain = wire_take_rest(in);
     return RC_OK;
 }
 
@@ -360,6 +283,8 @@ static rc_t put_answer(struct buf *out, enum vault_op op, const struct vault_rep
     case VAULT_GET:
         TRY(buf_add_be32(out, r->key_format));
         return buf_add_bytes(out, r->plain);
+    case VAULT_CIPHER:
+        return put_output(out, r);
     case VAULT_TRANSITION:
         return buf_add(out, r->mac, sizeof r->mac);
     default:
@@ -391,7 +316,7 @@ rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out)
 {
     if (frame->rc >= RC_COUNT)
         return RC_PROTOCOL;
-    struct cursor in = {frame->payload.data, frame->payload.len};
+    struct wire_cursor in = {frame->payload.data, frame->payload.len};
     *out = (struct vault_reply){.rc = (rc_t)frame->rc};
     enum vault_op op = out->rc == RC_OK ? (enum vault_op)frame->code : VAULT_STATUS;
     switch (op) {
@@ -404,14 +329,17 @@ rc_t vault_reply_read(const struct frame *frame, struct vault_reply *out)
         TRY(take_half(&in, &out->half));
         break;
     case VAULT_GET:
-        TRY(take_u32(&in, &out->key_format));
-        out->plain = take_rest(&in);
+        TRY(wire_take_u32(&in, &out->key_format));
+        out->plain = wire_take_rest(&in);
+        break;
+    case VAULT_CIPHER:
+        TRY(take_output(&in, out));
         break;
     case VAULT_TRANSITION:
-        TRY(take_raw(&in, out->mac, sizeof out->mac));
+        TRY(wire_take_raw(&in, out->mac, sizeof out->mac));
         break;
     default:
-        out->status = take_rest(&in);
+        out->status = wire_take_rest(&in);
         break;
     }
     return in.left == 0 ? RC_OK : RC_PROTOCOL;

@@ -18,6 +18,9 @@ enum {
     VAULT_ENVELOPE_MAX = VAULT_MATERIAL_MAX + 256, /* the same, sealed */
     VAULT_HIERARCHY_MAX = 16 * 1024 * 1024,        /* rows of the key hierarchy */
     VAULT_PASSWORD_MAX = 1024,                     /* longest password */
+    VAULT_DATA_MAX = CIPHER_DATA_MOST,             /* all that one message brings to be encrypted or decrypted */
+    WIRE_CIPHER_REQUEST_BYTES = 8 * 4,
+    WIRE_CIPHER_REPLY_BYTES = 2 * 4 + CIPHER_IV_MADE_MOST + CIPHER_TAG_MOST,
     /* Fixed part of each call's payload. */
     WIRE_GENERATE_BYTES = 8 + CONTROL_BYTES + 4,
     WIRE_REGISTER_BYTES = 8 + CONTROL_BYTES + 4,
@@ -26,8 +29,9 @@ enum {
     WIRE_TRANSITION_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + CONTROL_BYTES,
     WIRE_DOMAIN_KEY_BYTES = 8,
     WIRE_PASSWORD_BYTES = 16 + 12 + SCRYPT_HASH_BYTES + 4 + SCRYPT_SALT_MOST,
+    WIRE_CIPHER_BYTES = 8 + CONTROL_BYTES + CONTROL_MAC_BYTES + WIRE_CIPHER_REQUEST_BYTES + 4 * 4,
     /* Most bytes of any reply's payload. */
-    VAULT_REPLY_MAX = VAULT_HIERARCHY_MAX,
+    VAULT_REPLY_MAX = VAULT_DATA_MAX + CIPHER_BLOCK_MOST + WIRE_CIPHER_REPLY_BYTES,
 };
 
 /* May a peer with this role send a call with this code and payload size? Shape of frame_fits_fn's

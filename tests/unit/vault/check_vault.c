@@ -14,6 +14,7 @@ int main(void)
 {
     Suite *s = suite_create("vault");
     suite_add_tcase(s, crypto_tests());
+    suite_add_tcase(s, cipher_tests());
     suite_add_tcase(s, asym_tests());
     suite_add_tcase(s, crew_tests());
     suite_add_tcase(s, makers_tests());

@@ -393,6 +393,30 @@ START_TEST(objects_begin_as_they_must)
 }
 END_TEST
 
+/* Each step of the way to a refusal, the last one first. */
+START_TEST(a_key_is_used_only_as_it_may)
+{
+    enum { ENCRYPT = 4, DECRYPT = 8 };
+    struct control c = sample_control();
+    c.sensitive = true; /* it need not leave for that */
+    c.extractable = false;
+    ck_assert_int_eq(rules_use(&c, ENCRYPT, SAMPLE_NOW), RC_OK);
+    c.protect_stop_date = SAMPLE_NOW;
+    ck_assert_int_eq(rules_use(&c, ENCRYPT, SAMPLE_NOW), RC_WRONG_STATE);
+    ck_assert_int_eq(rules_use(&c, DECRYPT, SAMPLE_NOW), RC_OK);
+    c.state = STATE_COMPROMISED;
+    ck_assert_int_eq(rules_use(&c, DECRYPT, SAMPLE_NOW), RC_OK);
+    c.process_start_date = SAMPLE_NOW + 1;
+    ck_assert_int_eq(rules_use(&c, DECRYPT, SAMPLE_NOW), RC_WRONG_STATE);
+    c.usage_mask = ENCRYPT;
+    ck_assert_int_eq(rules_use(&c, DECRYPT, SAMPLE_NOW), RC_USAGE_MASK);
+    c.state = STATE_DESTROYED;
+    ck_assert_int_eq(rules_use(&c, DECRYPT, SAMPLE_NOW), RC_DESTROYED);
+    c.object_type = 7;
+    ck_assert_int_eq(rules_use(&c, DECRYPT, SAMPLE_NOW), RC_WRONG_TYPE);
+}
+END_TEST
+
 START_TEST(a_key_leaves_only_when_it_may)
 {
     struct control c = sample_control();
@@ -417,6 +441,7 @@ TCase *rules_tests(void)
     tcase_add_test(t, a_clock_set_back_hinders_no_change);
     tcase_add_test(t, an_active_key_is_not_destroyed_and_a_future_date_is_not_now);
     tcase_add_loop_test(t, objects_begin_as_they_must, 0, COUNT(begins));
+    tcase_add_test(t, a_key_is_used_only_as_it_may);
     tcase_add_test(t, a_key_leaves_only_when_it_may);
     return t;
 }

@@ -32,6 +32,11 @@ static struct vault_call sample_call(enum vault_op op)
         .hierarchy = bytes_str("rows"),
         .body = bytes_str("a step"),
         .password = {.client = {{9}}, .cost = {14, 8, 5}, .salt = bytes_str("some salt"), .hash = {0x5A}},
+        .cipher = {.request = {true, 3, 6, 1, 12, 14, 32, true, 7, true},
+                   .iv = bytes_str("an IV"),
+                   .additional = bytes_str("more"),
+                   .tag = bytes_str("a tag"),
+                   .data = bytes_str("the data")},
     };
     c.next.version++;
     memset(c.mac, 0x3C, sizeof c.mac);
@@ -41,7 +46,7 @@ static struct vault_call sample_call(enum vault_op op)
 static const enum vault_op ops[] = {VAULT_GENERATE, VAULT_GENERATE_PAIR, VAULT_REGISTER,
                                     VAULT_GET,      VAULT_TRANSITION,    VAULT_UNSEAL,
                                     VAULT_STATUS,   VAULT_ADMIN,         VAULT_DOMAIN_KEY,
-                                    VAULT_PASSWORD};
+                                    VAULT_PASSWORD, VAULT_CIPHER};
 
 /* Takes the one frame of a writer apart again. */
 static struct frame frame_of(const struct frame_writer *w)
@@ -68,7 +73,8 @@ START_TEST(calls_read_back_as_written)
         struct frame cut = f;
         cut.payload.len = len;
         if (vault_call_read(&cut, &back) == RC_OK)
-            ck_assert_uint_lt(back.material.len + back.hierarchy.len + back.body.len, 26);
+            ck_assert(ops[_i] == VAULT_CIPHER ? back.cipher.data.len < call.cipher.data.len
+                                              : back.material.len + back.hierarchy.len + back.body.len < 26);
     }
     f.rc = 1; /* calls carry no result */
     ck_assert_int_eq(vault_call_read(&f, &back), RC_PROTOCOL);
@@ -100,6 +106,31 @@ static void is_other_half(const struct vault_half *h)
     ck_assert_uint_eq(h->other_format, 6);
 }
 
+/* And no IV or tag that is longer than its room. */
+static void is_output(const struct frame *f, const struct vault_reply *r)
+{
+    struct vault_reply back;
+    uint8_t copy[256];
+    ck_assert(bytes_is(r->plain, "plain"));
+    ck_assert_uint_eq(r->iv_bytes, 12);
+    ck_assert_uint_eq(r->tag_bytes, 16);
+    ck_assert_mem_eq(r->iv, "a made IV", 9);
+    ck_assert_mem_eq(r->tag, "a made tag", 10);
+    ck_assert_uint_le(f->payload.len, sizeof copy);
+    for (size_t at = 3; at <= 3 + 4 + sizeof r->iv; at += 4 + sizeof r->iv) { /* the lowest byte of a length */
+        struct frame longer = *f;
+        memcpy(copy, f->payload.data, f->payload.len);
+        copy[at] = 17;
+        longer.payload.data = copy;
+        ck_assert_int_eq(vault_reply_read(&longer, &back), RC_PROTOCOL);
+    }
+    for (size_t len = 0; len < WIRE_CIPHER_REPLY_BYTES; len++) {
+        struct frame cut = *f;
+        cut.payload.len = len;
+        ck_assert_int_eq(vault_reply_read(&cut, &back), RC_PROTOCOL);
+    }
+}
+
 START_TEST(replies_read_back_as_written)
 {
     struct vault_reply reply =
@@ -116,6 +147,10 @@ START_TEST(replies_read_back_as_written)
                                         .key_format = 5,
                                         .other_format = 6},
                                .status = bytes_str("{}"),
+                               .iv_bytes = 12,
+                               .tag_bytes = 16,
+                               .iv = "a made IV",
+                               .tag = "a made tag",
                            },
                        back;
     memset(reply.mac, 7, sizeof reply.mac);
@@ -135,6 +170,8 @@ START_TEST(replies_read_back_as_written)
             ck_assert_uint_eq(back.envelope.len + back.plain.len, 0);
         else if (ops[_i] == VAULT_GET)
             ck_assert(bytes_is(back.plain, "plain") && back.key_format == 1);
+        else if (ops[_i] == VAULT_CIPHER)
+            is_output(&f, &back);
         else if (ops[_i] == VAULT_GENERATE || ops[_i] == VAULT_REGISTER ||
                  ops[_i] == VAULT_GENERATE_PAIR)
             is_made(&back);
@@ -166,6 +203,10 @@ static const struct {
     {VAULT_GET, 0xFFFFFFFF, FROM_WORKER, false},
     {VAULT_GET, 100, FROM_SUPERVISOR, false},
     {VAULT_GET, 100, FROM_ADMIN, false},
+    {VAULT_CIPHER, WIRE_CIPHER_BYTES + VAULT_ENVELOPE_MAX + VAULT_DATA_MAX, FROM_WORKER, true},
+    {VAULT_CIPHER, WIRE_CIPHER_BYTES + VAULT_ENVELOPE_MAX + VAULT_DATA_MAX + 1, FROM_WORKER, false},
+    {VAULT_CIPHER, 300, FROM_SUPERVISOR, false},
+    {VAULT_CIPHER, 300, FROM_ADMIN, false},
     {VAULT_STATUS, 0, FROM_WORKER, true},
     {VAULT_STATUS, 0, FROM_SUPERVISOR, true},
     {VAULT_STATUS, 1, FROM_SUPERVISOR, false},
@@ -294,6 +335,11 @@ START_TEST(too_large_a_call_is_not_sent)
     ck_assert_int_eq(vault_call_write(&w, 1, &call), RC_TOO_LARGE);
     call.op = VAULT_OP_END;
     ck_assert_int_eq(vault_call_write(&w, 1, &call), RC_INVALID_FIELD);
+    call.op = VAULT_CIPHER; /* by what is sent together, and without looking at it */
+    call.cipher.data = bytes_of(big, VAULT_DATA_MAX + VAULT_ENVELOPE_MAX);
+    ck_assert_int_eq(vault_call_write(&w, 1, &call), RC_TOO_LARGE);
+    call.cipher.data = call.cipher.additional = call.cipher.iv = bytes_of(big, SIZE_MAX / 2);
+    ck_assert_int_eq(vault_call_write(&w, 1, &call), RC_TOO_LARGE);
     ck_assert_uint_eq(w.out.len, 0);
     frame_writer_free(&w);
 }

@@ -17,6 +17,7 @@ TCase *rules_tests(void);
 TCase *wire_tests(void);
 TCase *client_tests(void);
 TCase *crypto_tests(void);
+TCase *cipher_tests(void);
 TCase *asym_tests(void);
 TCase *makers_tests(void);
 TCase *crew_tests(void);

@@ -667,6 +667,7 @@ int main(void)
     suite_add_tcase(s, t);
     suite_add_tcase(s, pair_tests());
     suite_add_tcase(s, domain_tests());
+    suite_add_tcase(s, cipher_tests());
 #if !defined HF_SANITIZERS && !defined HF_COVERAGE
     TCase *box = tcase_create("sandbox");
     tcase_add_test(box, it_can_open_nothing);

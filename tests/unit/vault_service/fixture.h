@@ -62,5 +62,6 @@ int scan_memory(pid_t pid, const uint8_t *what, size_t len);
 
 TCase *pair_tests(void);   /* test_pairs.c */
 TCase *domain_tests(void); /* test_domains.c */
+TCase *cipher_tests(void); /* test_ciphers.c */
 
 #endif
