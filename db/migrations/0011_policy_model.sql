@@ -112,7 +112,8 @@ INSERT INTO policy.permission (name, class, needs_object) VALUES
     ('get-attribute-list', 'read', true), ('check', 'read', true),
     ('add-attribute', 'change', true), ('modify-attribute', 'change', true), ('delete-attribute', 'change', true),
     ('set-attribute', 'change', true),
-    ('activate', 'life-cycle', true), ('revoke', 'life-cycle', true), ('destroy', 'life-cycle', true);
+    ('activate', 'life-cycle', true), ('revoke', 'life-cycle', true), ('destroy', 'life-cycle', true),
+    ('encrypt', 'use', true), ('decrypt', 'use', true);
 
 -- Rules. A denial that matches wins over everything. What no rule allows is refused. What one allows waits where a rule
 -- that matches wants an approval. Within an effect the rule with the lowest number is named as the one that decided.

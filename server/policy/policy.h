@@ -33,7 +33,9 @@ struct policy_set;
     X(PERMIT_SET_ATTRIBUTE,      "set-attribute",      "change",     true)              \
     X(PERMIT_ACTIVATE,           "activate",           "life-cycle", true)              \
     X(PERMIT_REVOKE,             "revoke",             "life-cycle", true)              \
-    X(PERMIT_DESTROY,            "destroy",            "life-cycle", true)
+    X(PERMIT_DESTROY,            "destroy",            "life-cycle", true)              \
+    X(PERMIT_ENCRYPT,            "encrypt",            "use",        true)              \
+    X(PERMIT_DECRYPT,            "decrypt",            "use",        true)
 /* clang-format on */
 
 #define PERMISSION_ENUM(name, text, of_class, object) name,
