@@ -22,7 +22,8 @@ COMMENT ON INDEX policy.factor_facts IS 'The same facts are registered once for 
 
 INSERT INTO policy.quirk (name, what) VALUES
     ('empty-credentials', 'A Username and Password without any content counts as none, unless it is registered; and passwords may be empty or left out. For products that always send the structure'),
-    ('any-batch-count', 'A Batch Count that is not the number of batch items is overlooked: all items that came are served. For early versions of the MongoDB driver, which count one and send two');
+    ('any-batch-count', 'A Batch Count that is not the number of batch items is overlooked: all items that came are served. For early versions of the MongoDB driver, which count one and send two'),
+    ('iv-in-ciphertext', 'Data to be decrypted that come without an IV/Counter/Nonce begin with it; and where an Encrypt brings none, one is made and told in its field. For clients of servers that do so, such as EDB Postgres with CipherTrust');
 
 CREATE FUNCTION policy.factor_changed(p_client uuid, p_act text, p_what text, p_reason text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

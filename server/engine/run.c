@@ -178,7 +178,8 @@ static void send_calls(struct engine_request *rq)
  */
 static bool clock_went_back(const struct engine_request *rq)
 {
-    return (rq->calls_rc == RC_INVALID_FIELD || rq->calls_rc == RC_ILLEGAL_TRANSITION) &&
+    return (rq->calls_rc == RC_INVALID_FIELD || rq->calls_rc == RC_ILLEGAL_TRANSITION ||
+            rq->calls_rc == RC_WRONG_STATE) &&
            clock_wall_s() < rq->now;
 }
 
@@ -281,6 +282,7 @@ static rc_t open_item(struct engine_request *rq)
         .arena = &rq->memory,
         .version = rq->version,
         .who = &rq->who,
+        .quirks = rq->session->quirks,
         .limits = &rq->op_limits,
         .server = &rq->engine->server,
         .ids = &rq->ids,

@@ -319,20 +319,31 @@ static struct node *short_uid(struct arena *a, const struct object *o)
     return node_bytes(a, KMIP_TAG_SHORT_UNIQUE_IDENTIFIER, bytes_of(hash, 32));
 }
 
+/* What stands behind the colon of this member, or nothing. The quote that opens a member's name is never escaped, those
+ * inside of texts always are: these bytes stand for the member alone. */
+static struct bytes member_of(const struct object *o, const char *member)
+{
+    struct bytes json = o->attributes;
+    const uint8_t *at = json.len ? memmem(json.data, json.len, member, strlen(member)) : NULL;
+    if (!at)
+        return BYTES_NONE;
+    at += strlen(member);
+    return bytes_of(at, (size_t)(json.data + json.len - at));
+}
+
 bool attrs_may_be_fresh(const struct object *o)
 {
-    /* The quote that opens a member's name is never escaped, those inside of texts always are:
-       these bytes stand for the member alone. The database writes a blank after the colon, we do
-       not. */
-    static const char member[] = "\"Fresh\":";
-    struct bytes json = o->attributes;
-    const uint8_t *at = json.len ? memmem(json.data, json.len, member, sizeof member - 1) : NULL;
-    if (!at)
-        return false;
-    const uint8_t *end = json.data + json.len;
-    for (at += sizeof member - 1; at < end && *at == ' '; at++)
-        ;
-    return at < end && *at == 't';
+    /* The database writes a blank after the colon, we do not. */
+    struct bytes value = member_of(o, "\"Fresh\":");
+    size_t i = 0;
+    while (i < value.len && value.data[i] == ' ')
+        i++;
+    return i < value.len && value.data[i] == 't';
+}
+
+bool attrs_may_be_limited(const struct object *o)
+{
+    return member_of(o, "\"UsageLimits\":").len > 0;
 }
 
 rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes *rest)

@@ -73,6 +73,8 @@ struct node *attrs_rng_node(struct arena *a, uint32_t tag);
 
 /* Whether the stored rest may say Fresh: true. False is certain, and costs no parsing. */
 bool attrs_may_be_fresh(const struct object *o);
+/* Whether it may have Usage Limits; the same. */
+bool attrs_may_be_limited(const struct object *o);
 /* The rest as it was stored, without what attrs_store() added for searches. */
 rc_t attrs_load(struct arena *a, const struct object *o, struct kmip_attributes *rest);
 /*

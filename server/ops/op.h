@@ -63,6 +63,7 @@ struct op_item {
     struct arena *arena;
     uint16_t version;
     const struct identity *who;
+    unsigned quirks; /* of the client, server/policy/quirk.h */
     const struct op_limits *limits;
     const struct op_server *server;
     const struct op_ids *ids;
@@ -182,5 +183,7 @@ op_fn activate_prepare, activate_perform;                    /* lifecycle.c */
 op_fn revoke_prepare, revoke_perform;
 op_fn destroy_prepare, destroy_perform;
 op_fn lifecycle_complete;
+op_fn encrypt_prepare, decrypt_prepare, cipher_perform;      /* cipher.c */
+op_fn encrypt_complete, decrypt_complete;
 
 #endif

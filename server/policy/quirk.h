@@ -10,7 +10,8 @@
 /* clang-format off */
 #define QUIRK_TABLE(X)                                                                             \
     X(QUIRK_EMPTY_CREDENTIALS, "empty-credentials") /* an empty Credential counts as none */       \
-    X(QUIRK_ANY_BATCH_COUNT,   "any-batch-count")   /* Batch Count need not be right */
+    X(QUIRK_ANY_BATCH_COUNT,   "any-batch-count")   /* Batch Count need not be right */            \
+    X(QUIRK_IV_IN_CIPHERTEXT,  "iv-in-ciphertext")  /* data to be decrypted begin with the IV */
 /* clang-format on */
 
 #define QUIRK_ENUM(name, text) name,

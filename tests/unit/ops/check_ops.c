@@ -97,6 +97,19 @@ static void answer_pair(struct vault_reply *r, const struct vault_call *call)
     r->half.other_format = r->half.key_format == KMIP_FORMAT_PKCS1 ? 0 : KMIP_FORMAT_PKCS1;
 }
 
+/* The IV and the tag that go with the output, as planned. */
+static void answer_cipher(struct vault_reply *r, const struct vault_call *call)
+{
+    const struct vault_cipher *c = &call->cipher;
+    const struct cipher_lengths have = {c->additional.len, c->tag.len, c->data.len};
+    struct cipher_plan plan;
+    if (call->op != VAULT_CIPHER)
+        return;
+    ck_assert_int_eq(cipher_plan(&c->request, c->iv, &have, &plan), RC_OK);
+    r->iv_bytes = plan.make_iv ? plan.iv_bytes : 0;
+    r->tag_bytes = c->request.encrypt ? plan.tag_bytes : 0;
+}
+
 static rc_t answer_calls(struct world *w)
 {
     static const uint8_t key[32] = "0123456789abcdef0123456789abcdef";
@@ -112,6 +125,7 @@ static rc_t answer_calls(struct world *w)
         r->plain = w->plain.len ? w->plain : bytes_of(key, sizeof key);
         const struct vault_call *call = &w->item.calls[i];
         answer_pair(r, call);
+        answer_cipher(r, call);
         r->algorithm = call->control.algorithm ? call->control.algorithm : KMIP_ALGORITHM_RSA;
         r->length = call->control.length ? call->control.length : 2048;
         r->curve = w->told_curve;
@@ -176,6 +190,7 @@ int main(void)
     srunner_add_suite(sr, locate_suite());
     srunner_add_suite(sr, query_suite());
     srunner_add_suite(sr, check_suite());
+    srunner_add_suite(sr, cipher_suite());
     srunner_add_suite(sr, template_suite());
     srunner_add_suite(sr, bounds_suite());
     srunner_set_tap(sr, "-");

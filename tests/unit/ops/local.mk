@@ -7,6 +7,7 @@ tests_unit_check_ops_SOURCES = \
 	tests/unit/ops/test_make.c tests/unit/ops/test_pair.c tests/unit/vault/asym_keys.h \
 	tests/unit/ops/test_read.c tests/unit/ops/test_lifecycle.c \
 	tests/unit/ops/test_locate.c tests/unit/ops/test_query.c tests/unit/ops/test_attributes.c tests/unit/ops/test_check.c \
+	tests/unit/ops/test_cipher.c \
 	tests/unit/ops/test_template.c tests/unit/ops/test_bounds.c
 tests_unit_check_ops_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_check_ops_LDADD = server/ops/libops.a server/policy/libpolicy.a certs/libcerts.a server/base/libbase.a \

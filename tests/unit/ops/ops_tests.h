@@ -68,6 +68,7 @@ Suite *lifecycle_suite(void);
 Suite *locate_suite(void);
 Suite *query_suite(void);
 Suite *check_suite(void);
+Suite *cipher_suite(void);
 Suite *template_suite(void);
 Suite *bounds_suite(void);
 

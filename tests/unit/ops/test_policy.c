@@ -50,7 +50,9 @@ START_TEST(versions)
 {
     ck_assert_ptr_null(op_find(KMIP_OP_DISCOVER_VERSIONS, V1_0));
     ck_assert_ptr_nonnull(op_find(KMIP_OP_DISCOVER_VERSIONS, V1_1));
-    ck_assert_ptr_null(op_find(KMIP_OP_ENCRYPT, V2_1));
+    ck_assert_ptr_null(op_find(KMIP_OP_ENCRYPT, V1_1));
+    ck_assert_ptr_nonnull(op_find(KMIP_OP_ENCRYPT, V1_2));
+    ck_assert_ptr_null(op_find(KMIP_OP_SIGN, V2_1));
     for (size_t v = 0; v < KMIP_VERSION_COUNT; v++)
         ck_assert_ptr_nonnull(op_find(KMIP_OP_CREATE, every_version[v]));
 }
