@@ -2,12 +2,14 @@
 EXTRA_DIST += \
 	tests/interop/clients/barbican.replay \
 	tests/interop/clients/ceph-rgw.replay \
+	tests/interop/clients/edb-postgres.replay \
 	tests/interop/clients/fortigate.replay \
 	tests/interop/clients/hpe-data-fabric.replay \
 	tests/interop/clients/ibm-db2.replay \
 	tests/interop/clients/libmongocrypt.replay \
 	tests/interop/clients/mysql-enterprise.replay \
 	tests/interop/clients/netapp-ontap.replay \
+	tests/interop/clients/openbao.replay \
 	tests/interop/clients/percona-mongodb.replay \
 	tests/interop/clients/percona-mysql.replay \
 	tests/interop/clients/pg-tde.replay \
@@ -29,7 +31,7 @@ EXTRA_DIST += \
 	tests/interop/rules/08-batches-2.replay \
 	tests/interop/rules/08-batches.replay \
 	tests/interop/rules/09-life.replay \
-	tests/interop/rules/10-no-cryptography.replay \
+	tests/interop/rules/10-cryptography.replay \
 	tests/interop/script.py \
 	tests/interop/test_pykmip.py \
 	tests/interop/test_replays.py \

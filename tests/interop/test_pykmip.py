@@ -72,6 +72,7 @@ class Session:
             self.registers()
             self.pair()
             self.locates()
+            self.cipher()
             self.life(key)
         self.credentials()
 
@@ -194,6 +195,27 @@ class Session:
         if self.name >= "1.4":
             self.ok(self.link.locate(maximum_items=2, offset_items=1, attributes=length) == made[1::-1],
                     "locate from the second on")
+
+    # ---- use ----
+    def cipher(self):
+        """By the server, with the IV of the client; since 1.2."""
+        if self.name < "1.2":
+            return
+        enums, said, iv = self.enums, b"of no whole block", bytes(range(16))
+        key = self.link.create(enums.CryptographicAlgorithm.AES, 256, cryptographic_usage_mask=self.masks)
+        by = {"cryptographic_algorithm": enums.CryptographicAlgorithm.AES,
+              "block_cipher_mode": enums.BlockCipherMode.CBC, "padding_method": enums.PaddingMethod.PKCS5}
+        use = {"uid": key, "cryptographic_parameters": by, "iv_counter_nonce": iv}
+        self.refused("a key that is not active does not encrypt",
+                     "PERMISSION_DENIED" if self.name < "2" else "WRONG_KEY_LIFECYCLE",
+                     lambda: self.link.encrypt(said, **use))
+        self.link.activate(key)
+        sealed, told = self.link.encrypt(said, **use)
+        here = openssl("enc", "-aes-256-cbc", "-K", self.link.get(key).value.hex(), "-iv", iv.hex(), input=said)
+        self.ok(sealed == here and told is None, "encrypt: as openssl does with the same key", sealed.hex())
+        self.ok(self.link.decrypt(sealed, **use) == said, "decrypt")
+        self.refused("what was changed is not decrypted", "CRYPTOGRAPHIC_FAILURE",
+                     lambda: self.link.decrypt(sealed[:-1] + bytes([sealed[-1] ^ 1]), **use))
 
     # ---- life ----
     def life(self, key):

@@ -11,6 +11,7 @@ FAR = 10 * 365 * 86400
 NOBODY = "00000000-0000-7000-8000-0000000dead0"
 NOW = object()  # as a fact: the server's time when it did it
 ABSENT = object()  # as a fact: there is no such attribute
+SECRET_WORDS = b"what no power cut may change"
 
 
 class Between(collections.namedtuple("Between", "low high")):
@@ -24,6 +25,8 @@ class Thing:
         self.name, self.uid, self.facts = name, None, {}
         self.maker = None     # the operation that made it
         self.retired = False  # asked for no more: something about it is in doubt, or its state will change by itself
+        self.cipher = False   # an AES key that may encrypt and decrypt
+        self.sealed = None    # what it made of SECRET_WORDS, once that is known
         self.opaque = False   # Opaque Objects show neither State nor the dates of a life
 
     def __str__(self):
@@ -119,6 +122,7 @@ def dates(loader, thing):
 
 def ask_create(loader, thing):
     thing = loader.new()
+    thing.cipher = True
     return Ask(Item(client.create(thing.name), thing, MADE))
 
 
@@ -135,7 +139,7 @@ def ask_create_rich(loader, thing):
 
 def register(loader, thing, extra=(), facts=None, may_be_opaque=True):
     kind = loader.random.choice(("aes", "secret", "opaque") if may_be_opaque else ("aes", "secret"))
-    thing.opaque = kind == "opaque"
+    thing.opaque, thing.cipher = kind == "opaque", kind == "aes"
     size = loader.random.choice((16, 24, 32)) if kind == "aes" else loader.random.randint(1, 3000)
     material = os.urandom(size)
     operation = client.register(kind, material, thing.name, extra)
@@ -160,6 +164,29 @@ def ask_pair(loader, thing):
 def look_at_key(loader, thing, result):
     if thing.facts.setdefault("material", result.material) != result.material:
         loader.wrong.append("%s: other key bytes than before" % thing.uid)
+
+
+BY = {"mode": client.ECB, "padding": client.PKCS5}
+
+
+def look_at_sealed(loader, thing, result):
+    if thing.sealed is None:
+        thing.sealed = result.data
+    if result.data != thing.sealed or len(result.data) != 32:
+        loader.wrong.append("%s: encrypts otherwise than before" % thing.uid)
+
+
+def look_at_opened(loader, thing, result):
+    if result.data != SECRET_WORDS:
+        loader.wrong.append("%s: decrypts to something else" % thing.uid)
+
+
+def ask_encrypt(loader, thing):
+    return Ask(Item(client.encrypt(thing.uid, SECRET_WORDS, **BY), thing, look=look_at_sealed))
+
+
+def ask_decrypt(loader, thing):
+    return Ask(Item(client.decrypt(thing.uid, thing.sealed, **BY), thing, look=look_at_opened))
 
 
 def look_at_attributes(loader, thing, result):
@@ -284,6 +311,14 @@ def in_state(*states):
     return may
 
 
+def may_encrypt(thing, now):
+    return thing.cipher and thing.state(now) == "Active" and "Protect Stop Date" not in thing.facts
+
+
+def may_decrypt(thing, now):
+    return thing.sealed is not None and thing.state(now) in ("Active", "Deactivated", "Compromised")
+
+
 def with_attribute(name, there, *states):
     """Things that have such an attribute, or have none, and are in one of these states, or any but destroyed."""
     def may(thing, now):
@@ -313,6 +348,8 @@ ACTIONS = (
     Action("batch: stopped", 1, None, ask_stop),
     Action("batch: continued", 1, None, ask_continue),
     Action("Get", 4, not_gone, ask_get),
+    Action("Encrypt", 3, may_encrypt, ask_encrypt),
+    Action("Decrypt", 2, may_decrypt, ask_decrypt),
     Action("Get Attributes", 3, lambda thing, now: True, ask_attributes),
     Action("Locate", 1, not_gone, ask_locate),
     Action("Activate", 4, in_state("PreActive"), ask_activate),

@@ -7,7 +7,7 @@ import struct
 STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE, INTERVAL = range(1, 11)
 OPS = {"Create": 1, "Create Key Pair": 2, "Register": 3, "Locate": 8, "Check": 9, "Get": 10, "Get Attributes": 11,
        "Get Attribute List": 12, "Add Attribute": 13, "Modify Attribute": 14, "Delete Attribute": 15, "Activate": 18,
-       "Revoke": 19, "Destroy": 20, "Query": 24, "Discover Versions": 30, "Log": 0x2C, "Set Attribute": 49, "Interop": 0x34}
+       "Revoke": 19, "Destroy": 20, "Query": 24, "Discover Versions": 30, "Encrypt": 31, "Decrypt": 32, "Log": 0x2C, "Set Attribute": 49, "Interop": 0x34}
 SUCCESS, FAILED, PENDING, UNDONE = range(4)
 CONTINUE, STOP, UNDO = range(1, 4)
 STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "Destroyed", 6: "DestroyedCompromised"}
@@ -207,6 +207,34 @@ def revoke(text=None, code=6):
     return ("Revoke", payload)
 
 
+# Fields of Cryptographic Parameters that ciphers look at, in their order.
+PARAMETERS = {"mode": (0x420011, ENUM), "padding": (0x42005F, ENUM), "algorithm": (0x420028, ENUM),
+              "random_iv": (0x4200C5, BOOL), "iv_length": (0x4200CD, INT), "tag_length": (0x4200CE, INT),
+              "counter_length": (0x4200D0, INT), "counter": (0x4200D1, INT)}
+CBC, ECB, CTR, CCM, GCM, PKCS5 = 1, 2, 6, 8, 9, 3
+
+
+def parameters(**said):
+    return item(0x42002B, STRUCT, [item(*PARAMETERS[name], said[name]) for name in PARAMETERS if name in said])
+
+
+def ciphering(operation, text, data, iv=None, additional=None, tag=None, **said):
+    """said: as parameters() takes it; nothing: those of the object."""
+    payload = uid_or_placeholder(text) + ([parameters(**said)] if said else []) + [item(0x4200C2, BYTES, data)]
+    for number, value in ((0x42003D, iv), (0x4200FE, additional), (0x4200FF, tag)):
+        if value is not None:
+            payload.append(item(number, BYTES, value))
+    return (operation, payload)
+
+
+def encrypt(text, data, **more):
+    return ciphering("Encrypt", text, data, **more)
+
+
+def decrypt(text, data, **more):
+    return ciphering("Decrypt", text, data, **more)
+
+
 class Result:
     def __init__(self, items):
         self.operation = first(items, 0x42005C)
@@ -240,6 +268,19 @@ class Result:
             if found is not None:
                 return found
         return None
+
+    @property
+    def data(self):
+        """Of Encrypt and Decrypt."""
+        return first(self.payload, 0x4200C2)
+
+    @property
+    def iv(self):
+        return first(self.payload, 0x42003D)
+
+    @property
+    def tag(self):
+        return first(self.payload, 0x4200FF)
 
     @property
     def attributes(self):

@@ -1,14 +1,15 @@
 """Payloads that break a rule, by operation (KMIP 1.4, 4 and 11.2 on; KMIP 2.1, 6.1). A new operation is one more list
 in OPERATIONS; its rows give payload items and the Result Reason of 1.x and, where it differs, of 2.x."""
 from hostile import (AES, APPLICATION_NAMESPACE_NOT_SUPPORTED, ATTRIBUTE_INSTANCE_NOT_FOUND, ATTRIBUTE_NOT_FOUND,
-                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BITS, FEATURE_NOT_SUPPORTED, ILLEGAL_OPERATION,
+                     ATTRIBUTE_READ_ONLY, ATTRIBUTE_SINGLE_VALUED, BAD_CRYPTOGRAPHIC_PARAMETERS, BITS,
+                     CRYPTOGRAPHIC_FAILURE, FEATURE_NOT_SUPPORTED, GENERAL_FAILURE, ILLEGAL_OPERATION,
                      INCOMPATIBLE_CRYPTOGRAPHIC_USAGE_MASK, INDEX_OUT_OF_BOUNDS, INVALID_ATTRIBUTE,
-                     INVALID_ATTRIBUTE_VALUE, INVALID_FIELD, INVALID_MESSAGE, INVALID_OBJECT_TYPE, ITEM_NOT_FOUND,
+                     INVALID_ATTRIBUTE_VALUE, INVALID_CORRELATION_VALUE, INVALID_FIELD, INVALID_MESSAGE, INVALID_OBJECT_TYPE, ITEM_NOT_FOUND,
                      KEY_COMPRESSION_TYPE_NOT_SUPPORTED, KEY_FORMAT_TYPE_NOT_SUPPORTED, KEY_VALUE_NOT_PRESENT,
                      LEAST_DATE, MASK, MISSING_DATA, MOST_INT, MULTI_VALUED_ATTRIBUTE, NAME_TYPE_TEXT, NOBODY,
                      NON_UNIQUE_NAME_ATTRIBUTE, OBJECT_DESTROYED, OBJECT_NOT_FOUND, OPERATION_NOT_SUPPORTED,
                      PERMISSION_DENIED, PROTECTION_STORAGE_UNAVAILABLE, QUERY, READ_ONLY_ATTRIBUTE, SERVED,
-                     SERVER_LIMIT_EXCEEDED, UNKNOWN_ENUMERATION, UNKNOWN_TAG, V10, V14, V20, V21,
+                     SERVER_LIMIT_EXCEEDED, UNKNOWN_ENUMERATION, UNKNOWN_TAG, UNSUPPORTED_CRYPTOGRAPHIC_PARAMETERS, V10, V12, V14, V20, V21,
                      WRONG_KEY_LIFECYCLE_STATE, Row, T, boolean, date, enum, group, integer, interval, octets,
                      protocol_version, raw, text)
 
@@ -526,6 +527,94 @@ CHECK = identified() + [
       INVALID_MESSAGE),
 ]
 
+DATA = octets(T.DATA, bytes(16))
+FOREIGN_MODE, MODE_XTS, CBC, GCM, CTR, ECB = (enum(T.BLOCK_CIPHER_MODE, m) for m in (99, 11, 1, 9, 6, 2))
+BAD_PARAMETERS = (INVALID_FIELD, BAD_CRYPTOGRAPHIC_PARAMETERS)
+NOT_OFFERED = (INVALID_FIELD, UNSUPPORTED_CRYPTOGRAPHIC_PARAMETERS)
+IV = octets(T.IV_COUNTER_NONCE, bytes(16))
+NONCE = octets(T.IV_COUNTER_NONCE, bytes(12))
+
+
+def by(*parameters):
+    return group(T.CRYPTOGRAPHIC_PARAMETERS, *parameters)
+
+
+def with_key(rule, *payload, want, **more):
+    """Upon an Active key, for which all would be right but for this."""
+    return P(rule, lambda s: [s.uid("active"), *payload], *want, **more)
+
+
+def ciphers(*of_one):
+    """What both owe to what cannot be done; of_one: and what one of them does."""
+    return identified(lambda s: [by(ECB), DATA]) + [
+        P("a key that is not active", lambda s: [s.own, by(ECB), DATA], PERMISSION_DENIED, WRONG_KEY_LIFECYCLE_STATE),
+        P("a destroyed object", lambda s: [s.uid("destroyed"), by(ECB), DATA], PERMISSION_DENIED, OBJECT_DESTROYED),
+        with_key("no data", by(ECB), want=(MISSING_DATA,)),
+        with_key("data that are a text", by(ECB), text(T.DATA, "0123456789abcdef"), want=(INVALID_MESSAGE,)),
+        with_key("data before the parameters", DATA, by(ECB), want=(INVALID_MESSAGE,)),
+        with_key("data twice", by(ECB), DATA, DATA, want=(INVALID_MESSAGE,)),
+        with_key("data of an earlier item", by(ECB), enum(T.DATA, 1), want=(0, FEATURE_NOT_SUPPORTED), versions=ONLY_2),
+        with_key("data of half a block", by(ECB), octets(T.DATA, bytes(8)), want=(CRYPTOGRAPHIC_FAILURE,)),
+        with_key("no parameters, and the object has none", DATA, want=BAD_PARAMETERS),
+        with_key("parameters without a mode", by(), DATA, want=BAD_PARAMETERS),
+        with_key("a mode that is not known", by(FOREIGN_MODE), DATA, want=UNKNOWN_VALUE),
+        with_key("a mode that is not offered", by(MODE_XTS), DATA, IV, want=NOT_OFFERED),
+        with_key("padding that is not offered", by(CBC, enum(T.PADDING_METHOD, 7)), DATA, IV, want=NOT_OFFERED),
+        with_key("padding where nothing is padded", by(CTR, enum(T.PADDING_METHOD, 3)), DATA, IV, want=BAD_PARAMETERS),
+        with_key("the algorithm of another key", by(CBC, enum(T.CRYPTOGRAPHIC_ALGORITHM, 2)), DATA, IV,
+                 want=BAD_PARAMETERS),
+        with_key("no IV", by(CBC), DATA, want=(INVALID_MESSAGE,)),
+        with_key("an IV of no bytes", by(CBC), DATA, octets(T.IV_COUNTER_NONCE, b""), want=(INVALID_MESSAGE,)),
+        with_key("an IV of 15 bytes", by(CBC), DATA, octets(T.IV_COUNTER_NONCE, bytes(15)), want=BAD_PARAMETERS),
+        with_key("an IV of 65,536 bytes", by(GCM), DATA, octets(T.IV_COUNTER_NONCE, bytes(65536)), want=BAD_PARAMETERS),
+        with_key("an IV for ECB", by(ECB), DATA, IV, want=BAD_PARAMETERS),
+        with_key("an IV Length that is negative", by(CBC, integer(T.IV_LENGTH, -128)), DATA, IV, want=BAD_PARAMETERS),
+        with_key("an IV Length of no whole bytes", by(CBC, integer(T.IV_LENGTH, 127)), DATA, IV, want=BAD_PARAMETERS),
+        with_key("the largest IV Length", by(GCM, integer(T.IV_LENGTH, MOST_INT)), DATA, NONCE, want=BAD_PARAMETERS),
+        with_key("a counter that is negative", by(CTR, integer(T.INITIAL_COUNTER_VALUE, -1)), DATA, NONCE,
+                 want=BAD_PARAMETERS),
+        with_key("a counter beside a whole block", by(CTR, integer(T.INITIAL_COUNTER_VALUE, 1)), DATA, IV,
+                 want=BAD_PARAMETERS),
+        with_key("a Counter Length of more than a block", by(CTR, integer(T.COUNTER_LENGTH, MOST_INT)), DATA, IV,
+                 want=BAD_PARAMETERS),
+        with_key("a Correlation Value", by(ECB), DATA, octets(T.CORRELATION_VALUE, b"1"),
+                 want=(ITEM_NOT_FOUND, INVALID_CORRELATION_VALUE)),
+        with_key("the beginning of a stream", by(ECB), DATA, boolean(T.INIT_INDICATOR, 1), want=(FEATURE_NOT_SUPPORTED,)),
+        with_key("the end of a stream", by(ECB), DATA, boolean(T.FINAL_INDICATOR, 1), want=(FEATURE_NOT_SUPPORTED,)),
+        with_key("additional data without a tag", by(CBC), DATA, IV, octets(T.ADDITIONAL_DATA, b"x"),
+                 want=BAD_PARAMETERS),
+        with_key("additional data in 1.2", by(ECB), DATA, octets(T.ADDITIONAL_DATA, b"x"), want=(INVALID_FIELD,),
+                 versions=(V12,)),
+        with_key("a cipher with a tag in 1.2", by(GCM), DATA, NONCE, want=(INVALID_FIELD,), versions=(V12,)),
+        P("before 1.2", lambda s: [s.uid("active"), DATA], OPERATION_NOT_SUPPORTED, versions=((1, 1),)),
+        *of_one,
+    ]
+
+
+ENCRYPT = ciphers(
+    with_key("a tag to check", by(GCM), DATA, NONCE, octets(T.ENCRYPTION_TAG, bytes(16)), want=(INVALID_MESSAGE,)),
+    with_key("a Tag Length of one byte", by(GCM, integer(T.TAG_LENGTH, 1)), DATA, NONCE, want=(GENERAL_FAILURE,)),
+    with_key("the largest Tag Length", by(GCM, integer(T.TAG_LENGTH, MOST_INT)), DATA, NONCE, want=(GENERAL_FAILURE,)),
+    with_key("a random IV too short never to come twice", by(GCM, boolean(T.RANDOM_IV, 1), integer(T.IV_LENGTH, 64)),
+             DATA, want=BAD_PARAMETERS),
+    with_key("additional data of 512 KiB", by(GCM), DATA, NONCE, octets(T.ADDITIONAL_DATA, bytes(1 << 19)),
+             want=(SERVED,)),
+)
+
+DECRYPT = ciphers(
+    with_key("no tag", by(GCM), DATA, NONCE, want=(INVALID_MESSAGE,)),
+    with_key("a tag of no bytes", by(GCM), DATA, NONCE, octets(T.ENCRYPTION_TAG, b""), want=(INVALID_MESSAGE,)),
+    with_key("a tag cut off", by(GCM), DATA, NONCE, octets(T.ENCRYPTION_TAG, bytes(12)), want=(CRYPTOGRAPHIC_FAILURE,)),
+    with_key("a tag that is wrong", by(GCM), DATA, NONCE, octets(T.ENCRYPTION_TAG, bytes(16)),
+             want=(CRYPTOGRAPHIC_FAILURE,)),
+    with_key("a tag of 65,536 bytes", by(GCM), DATA, NONCE, octets(T.ENCRYPTION_TAG, bytes(65536)),
+             want=(CRYPTOGRAPHIC_FAILURE,)),
+    with_key("padding that is wrong", by(CBC, enum(T.PADDING_METHOD, 3)), octets(T.DATA, bytes(4096)), IV,
+             want=(CRYPTOGRAPHIC_FAILURE,)),
+    with_key("a Random IV, which is made to encrypt alone", by(CBC, boolean(T.RANDOM_IV, 1)), DATA,
+             want=(INVALID_MESSAGE,)),
+)
+
 LOG = [
     P("no message", lambda s: [], INVALID_MESSAGE, versions=ONLY_2),
     P("a message that is bytes", lambda s: [octets(T.LOG_MESSAGE, b"x")], INVALID_MESSAGE, versions=ONLY_2),
@@ -545,7 +634,7 @@ OPERATIONS = {"Create": CREATE, "Create Key Pair": CREATE_KEY_PAIR, "Register": 
               "Activate": ACTIVATE, "Revoke": REVOKE, "Destroy": DESTROY, "Query": QUERY_ROWS,
               "Discover Versions": DISCOVER_VERSIONS, "Get Attribute List": identified(), "Add Attribute": ADD,
               "Modify Attribute": MODIFY, "Delete Attribute": DELETE, "Set Attribute": SET,
-              "Check": CHECK, "Log": LOG, "Interop": INTEROP}
+              "Check": CHECK, "Encrypt": ENCRYPT, "Decrypt": DECRYPT, "Log": LOG, "Interop": INTEROP}
 
 
 def rows():

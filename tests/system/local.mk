@@ -26,6 +26,7 @@ EXTRA_DIST += \
 	tests/system/test_commands.py \
 	tests/system/test_constraints.py \
 	tests/system/test_crowd.py \
+	tests/system/test_crypt.py \
 	tests/system/test_doctor.py \
 	tests/system/test_forward.py \
 	tests/system/test_factors.py \

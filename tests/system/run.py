@@ -18,6 +18,7 @@ MODULES = [
     "test_pairs",
     "test_versions",
     "test_operations",
+    "test_crypt",
     "test_pykmip",
     "test_replays",
     "test_rules",

@@ -6,13 +6,13 @@ from typing import Callable, NamedTuple
 
 import client
 import tap
-from client import ENUM, INT, STRUCT, TEXT, attribute, item
+from client import DATE, ENUM, INT, STRUCT, TEXT, attribute, item
 from test_tenants import BY_TEMPLATE, enrol, operations
 
 DOMAIN, WHY = "proof", "a test"
 TEMPLATE, NO_TEMPLATE = "proof-template", "proof-nothing!"  # of one length, as answers are compared
 NO_NAME = "proof-none"
-NOWHERE = ("00000000-0000-7000-8000-00000000fffd", "00000000-0000-7000-8000-00000000fffe")
+NOWHERE = tuple("00000000-0000-7000-8000-00000000fff%s" % last for last in "cde")
 DENIED = 0x0C
 # What lacks a permission: its object is missing, it is denied, or it finds nothing.
 SERVED, MISSING, REFUSED, EMPTY = "served", "missing", "refused", "empty"
@@ -21,14 +21,21 @@ SERVED, MISSING, REFUSED, EMPTY = "served", "missing", "refused", "empty"
 # ---- the table of operations ----
 
 class Target(NamedTuple):
-    """What one round is about: two objects of another client and a Template, or what nobody has."""
+    """What one round is about: three objects of another client, of which one can be used from the beginning, and a
+    Template, or what nobody has."""
     key: str
     doomed: str
+    active: str
     name: str
     template: str
 
+    @property
+    def uids(self):
+        return (self.key, self.doomed, self.active)
+
 
 NOTHING = Target(*NOWHERE, NO_NAME, NO_TEMPLATE)
+BLOCK = b"of one block, or"
 
 
 class Form(NamedTuple):
@@ -84,6 +91,10 @@ FORMS = [
     upon("Activate", lambda t: client.activate(t.key), changes=True),
     upon("Revoke", lambda t: client.revoke(t.key, 2), changes=True),  # as compromised: in whichever state it is
     upon("Destroy", lambda t: client.destroy(t.doomed), about="doomed", changes=True),
+    upon("Encrypt", lambda t: client.encrypt(t.active, BLOCK, mode=client.ECB), (1, 2), about="active"),
+    upon("Encrypt", lambda t: client.encrypt(t.active, BLOCK, mode=client.CBC, random_iv=1), (2, 1), about="active"),
+    upon("Decrypt", lambda t: client.decrypt(t.active, BLOCK, mode=client.ECB), about="active"),
+    upon("Decrypt", lambda t: client.decrypt(t.active, BLOCK, mode=client.ECB), (2, 1), about="active"),
     serving("Query", "query", [item(0x420074, ENUM, 1)], (1, 4)),
     serving("Discover Versions", "query", [], (1, 4)),
     serving("Log", "log", [item(0x420141, TEXT, "permitted")], (2, 1)),
@@ -182,17 +193,21 @@ class Proof:
         self.sql("SELECT " + ", ".join(calls))
 
     def targets(self, count):
-        """So many pairs of objects of the maker's, all in the same state."""
+        """So many times three objects of the maker's, all in the same state."""
+        active = [attribute("Activation Date", DATE, 1600000000)]
         extra = [attribute("x-Old", TEXT, "1"), attribute("x-Gone", TEXT, "1")]
         found, link = [], self.links["proof-maker"]
         for start in range(0, count, 16):
             names = ["proof-%04d" % i for i in range(start, min(start + 16, count))]
-            made = link.call(*[client.create(n, extra=extra) for n in names], *[client.create() for _ in names])
+            made = link.call(*[client.create(n, extra=extra) for n in names], *[client.create() for _ in names],
+                             *[client.create(extra=active) for _ in names])
             if not all(m.ok for m in made):
                 raise RuntimeError(made)
-            for name, key, doomed in zip(names, made, made[len(names):]):
-                self.versions.update({key.uid: 1, doomed.uid: 1})
-                found.append(Target(key.uid, doomed.uid, name, TEMPLATE))
+            count_each = len(names)
+            for name, *things in zip(names, made, made[count_each:], made[2 * count_each:]):
+                uids = [t.uid for t in things]
+                self.versions.update({uid: 1 for uid in uids})
+                found.append(Target(*uids, name, TEMPLATE))
         return found
 
     def end(self):
@@ -221,7 +236,7 @@ def result_of(answer):
 
 def plain(answer, target):
     """Without the instant and the identifiers, which are all of one length."""
-    for uid in (target.key, target.doomed):
+    for uid in target.uids:
         answer = answer.replace(uid.encode(), b"-" * len(uid))
     return TIME.sub(b"", answer)
 
@@ -268,7 +283,7 @@ class Asked(NamedTuple):
 def round_of(proof, name, role, target):
     """All operations of one client in one role. What is wrong, how many were made, the versions of the others."""
     link, log = proof.links[name], proof.asked[name]
-    wrong, made, versions = [], 0, {target.key: 1, target.doomed: 1}
+    wrong, made, versions = [], 0, {uid: 1 for uid in target.uids}
     for form in FORMS:
         answer = raw(link, form, target)
         lacks, how = lacking(form, role)

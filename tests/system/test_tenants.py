@@ -105,6 +105,8 @@ BY_OBJECT = {
     "Activate": [(client.activate, (1, 4)), (client.activate, (2, 1))],
     "Revoke": [(client.revoke, (1, 4)), (lambda uid: client.revoke(uid, 2), (2, 1))],
     "Destroy": [(client.destroy, (1, 4)), (client.destroy, (2, 1))],
+    "Encrypt": [(lambda uid: client.encrypt(uid, bytes(16), mode=client.ECB), v) for v in ((1, 2), (2, 1))],
+    "Decrypt": [(lambda uid: client.decrypt(uid, bytes(16), mode=client.ECB), v) for v in ((1, 2), (2, 1))],
 }
 BY_TEMPLATE = {
     "Create": lambda name: ("Create", template_use(name)),
