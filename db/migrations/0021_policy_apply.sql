@@ -300,6 +300,25 @@ CREATE FUNCTION policy.sha256_of(p_text text) RETURNS text LANGUAGE sql IMMUTABL
 RETURN encode(sha256(convert_to(p_text, 'UTF8')), 'hex');
 COMMENT ON FUNCTION policy.sha256_of IS 'SHA-256 of a text in UTF-8, lower-case hexadecimal; internal';
 
+-- An object is of the domain of its owner, and who owns objects does not move. Who makes an object shares a lock with
+-- others that make some; who moves its owner has it alone, and looks for objects only then. So of the two the later one
+-- sees what the earlier one did. A worker that waits in vain tries again, as with any lock.
+CREATE FUNCTION kmip.stays_with_owner() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7237, k.key)
+       FROM (SELECT DISTINCT hashtext(m.owner::text) AS key FROM made m ORDER BY 1) AS k;
+    IF EXISTS (SELECT FROM made m JOIN policy.client c ON c.id = m.owner WHERE c.domain <> m.domain) THEN
+        RAISE EXCEPTION 'the owner of a new object has moved to another domain' USING ERRCODE = 'HF002';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION kmip.stays_with_owner IS 'Trigger: refuses objects of another domain than that of their owner; keeps the owner from moving until they are committed';
+CREATE TRIGGER object_stays_with_owner AFTER INSERT ON kmip.object REFERENCING NEW TABLE AS made
+    FOR EACH STATEMENT EXECUTE FUNCTION kmip.stays_with_owner();
+COMMENT ON TRIGGER object_stays_with_owner ON kmip.object IS 'New objects are of the domain of their owner';
+
 -- Others that change the policy wait meanwhile: they lock the row of their domain first.
 CREATE FUNCTION policy.file_lock(p_doc jsonb) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -310,9 +329,14 @@ BEGIN
     PERFORM FROM policy.domain ORDER BY id FOR NO KEY UPDATE;
     LOCK TABLE policy.client_group, policy.group_member, policy.role, policy.role_member, policy.rule, policy.bound,
         policy.object_default IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(7237, k.key)
+       FROM (SELECT DISTINCT hashtext(c.id::text) AS key
+               FROM policy.file_facts(p_doc) f JOIN policy.client c ON c.name = f.name
+               JOIN policy.domain d ON d.id = c.domain
+              WHERE f.kind = 'client' AND f.domain <> d.name ORDER BY 1) AS k;
 END
 $$;
-COMMENT ON FUNCTION policy.file_lock IS 'Keeps others from changing the policy until the transaction ends; internal';
+COMMENT ON FUNCTION policy.file_lock IS 'Keeps others from changing the policy, and clients that move from making objects, until the transaction ends; internal';
 
 CREATE FUNCTION policy.apply(file text, reason text, expected text DEFAULT NULL) RETURNS TABLE (change text) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -350,4 +374,5 @@ $$;
 COMMENT ON FUNCTION policy.apply IS 'Makes the policy what this file says (holdfast-policy(5)), in one transaction, and returns what was changed, as policy.diff() does: SELECT * FROM policy.apply(:''file'', ''ticket 4711''). expected: SHA-256 of policy.export() as it was when somebody looked at the differences; an error if the policy is another one by now.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA policy FROM PUBLIC;
+REVOKE ALL ON FUNCTION kmip.stays_with_owner FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION policy.diff, policy.apply TO holdfast_policy;

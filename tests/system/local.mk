@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/system/test_policy_explain.py \
 	tests/system/test_policy_decide.py \
 	tests/system/test_policy_file.py \
+	tests/system/test_policy_move.py \
 	tests/system/test_processes.py \
 	tests/system/test_operations.py \
 	tests/system/test_quickstart.py \

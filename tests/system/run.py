@@ -23,6 +23,7 @@ MODULES = [
     "test_replays",
     "test_rules",
     "test_policy_file",
+    "test_policy_move",
     "test_approvals",
     "test_factors",
     "test_audit",
