@@ -285,6 +285,7 @@ struct db_request {
     /* out */
     int64_t number; /* of the request; the one that a new request would have where none is open */
     bool approved;  /* by as many as are needed: DB_CLAIM_USE may use it up */
+    int64_t expired; /* the one whose place a new request takes; 0: none */
 };
 
 /* How many objects a client and its domain have, destroyed ones not counted. */

@@ -11,7 +11,7 @@ static void on_request(void *arg, const PGresult *r)
     struct db_load *load = arg;
     struct db_request *q = &load->request;
     bool ok = !load_failed(r, "request") && PQntuples(r) == 1 && pg_get_i8(r, 0, 0, &q->number) &&
-              pg_get_bool(r, 0, 1, &q->approved);
+              pg_get_bool(r, 0, 1, &q->approved) && pg_get_i8(r, 0, 2, &q->expired);
     load->own.rc = ok ? RC_OK : RC_UNAVAILABLE;
 }
 

@@ -143,20 +143,21 @@ COMMENT ON COLUMN policy.requests.expires_at IS 'Until when it may be approved a
 -- ---- workers ----
 -- Looked at before a request is decided. A number that is not used leaves a gap.
 CREATE FUNCTION policy.find_request(p_client uuid, p_permission text, p_object uuid, p_needed integer)
-RETURNS TABLE (number bigint, approved boolean) LANGUAGE plpgsql
+RETURNS TABLE (number bigint, approved boolean, expired bigint) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r policy.request;
 BEGIN
-    SELECT r.id, r.state = 'approved' AND r.needed >= p_needed INTO number, approved FROM policy.request r
-     WHERE r.client = p_client AND r.permission = p_permission AND r.object = p_object
-       AND r.state IN ('waiting', 'approved') AND r.expires_at > clock_timestamp();
-    IF NOT FOUND THEN
-        number := nextval('policy.request_id_seq');
-        approved := false;
+    SELECT * INTO r FROM policy.request q WHERE q.client = p_client AND q.permission = p_permission
+       AND q.object = p_object AND q.state IN ('waiting', 'approved');
+    IF r.expires_at > clock_timestamp() THEN
+        RETURN QUERY SELECT r.id, r.state = 'approved' AND r.needed >= p_needed, 0::bigint;
+    ELSE
+        RETURN QUERY SELECT nextval('policy.request_id_seq'), false, coalesce(r.id, 0);
     END IF;
-    RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION policy.find_request IS 'The open request of a client for an operation on an object, and whether so many have approved it; else the number that a new one would have';
+COMMENT ON FUNCTION policy.find_request IS 'The open request of a client for an operation on an object, and whether so many have approved it; else the number that a new one would have, and the one that expired, whose place it takes (0: none)';
 
 -- Claims of a group of units: kind 1 asks (opens the request, or finds it open), 2 uses it up. One place in all
 -- arrays for each. Locks what is used, so that of two who want to use one approval the second sees the first.
@@ -198,22 +199,18 @@ CREATE FUNCTION policy.claims_write(p_kinds integer[], p_numbers bigint[], p_ask
                                     p_objects uuid[], p_rules bigint[], p_needed integer[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    c    record;
-    late policy.request;
+    c record;
 BEGIN
     UPDATE policy.request r SET state = 'used', ended_at = clock_timestamp()
       FROM unnest(p_kinds, p_numbers) AS u(kind, number) WHERE u.kind = 2 AND r.id = u.number;
     FOR c IN SELECT * FROM unnest(p_kinds, p_numbers, p_askers, p_permissions, p_objects, p_rules, p_needed)
                  AS a(kind, number, asker, permission, object, rule, needed)
               WHERE a.kind = 1 ORDER BY a.number LOOP
-        -- one that expired gives way, which is told
+        -- One that expired gives way, which the audit row of who asks tells: audit.note() here would make the group
+        -- wait for whatever administrator has not committed yet.
         UPDATE policy.request r SET state = 'expired', ended_at = clock_timestamp()
          WHERE r.client = c.asker AND r.permission = c.permission AND r.object = c.object
-           AND r.state IN ('waiting', 'approved') AND r.id <> c.number AND r.expires_at <= clock_timestamp()
-        RETURNING * INTO late;
-        IF FOUND THEN
-            PERFORM policy.note_request('Expire Request', late, format('expires_at=%s', late.expires_at));
-        END IF;
+           AND r.state IN ('waiting', 'approved') AND r.id <> c.number AND r.expires_at <= clock_timestamp();
         INSERT INTO policy.request (id, domain, client, permission, object, rule, needed, expires_at)
         OVERRIDING SYSTEM VALUE
         SELECT c.number, k.domain, k.id, c.permission, c.object, c.rule, c.needed,

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { APPROVAL_TEXT = 112 };
+enum { APPROVAL_TEXT = 160 };
 
 /* The claim that an earlier item of this run has on the same; NULL: none. */
 static const struct db_claim *claimed(const struct engine_request *rq)
@@ -45,30 +45,32 @@ void approval_undo(struct engine_request *rq)
     rq->claim_count = kept;
 }
 
-/* Says so to the client and, with the rule, to the auditor, and ends the item. */
-static void refuse(struct engine_request *rq, const char *what)
+/* Says so to the client and, with the rule and the request that expired (0: none), to the auditor; ends the item. */
+static void refuse(struct engine_request *rq, const char *what, int64_t expired)
 {
     char *text = arena_alloc(&rq->memory, APPROVAL_TEXT),
          *detail = arena_alloc(&rq->memory, APPROVAL_TEXT);
-    char rule[DECISION_TEXT];
+    char rule[DECISION_TEXT], late[48] = "";
     if (!text || !detail) {
         request_item_failed(rq, RC_NO_MEMORY);
         return;
     }
     decision_print(&rq->decision, rule, sizeof rule);
     snprintf(text, APPROVAL_TEXT, "request %" PRId64 " %s", rq->claim.number, what);
-    snprintf(detail, APPROVAL_TEXT, "%s: %s", rule, text);
+    if (expired)
+        snprintf(late, sizeof late, ", request %" PRId64 " expired", expired);
+    snprintf(detail, APPROVAL_TEXT, "%s: %s%s", rule, text, late);
     rq->said = text;
     rq->item.detail = bytes_str(detail);
     approval_keep(rq);
     request_item_failed(rq, RC_DENIED);
 }
 
-static void ask(struct engine_request *rq, int64_t number)
+static void ask(struct engine_request *rq, const struct db_request *found)
 {
-    rq->claim.number = number;
+    rq->claim.number = found->number;
     rq->claim.kind = DB_CLAIM_ASK;
-    refuse(rq, "waits for approval");
+    refuse(rq, "waits for approval", found->expired);
 }
 
 /* The item is done as if there was no need to ask; the auditor is told what permitted it. */
@@ -93,7 +95,7 @@ static void after_request(struct engine_request *rq)
     if (found->approved)
         go_on(rq, found->number);
     else
-        ask(rq, found->number);
+        ask(rq, found);
 }
 
 void approval_look(struct engine_request *rq, const struct object *object)
@@ -111,8 +113,7 @@ void approval_look(struct engine_request *rq, const struct object *object)
     const struct db_claim *before = claimed(rq);
     if (before) { /* one approval, one operation: also within a batch */
         rq->claim.number = before->number;
-        refuse(rq,
-               before->kind == DB_CLAIM_ASK ? "waits for approval" : "serves one operation alone");
+        refuse(rq, before->kind == DB_CLAIM_ASK ? "waits for approval" : "serves one operation alone", 0);
         return;
     }
     rq->load = (struct db_load){.kind = DB_LOAD_REQUEST};

@@ -279,8 +279,10 @@ def expiry(e):
     following = e.asked(answer)
     tap.ok(following not in (None, number) and e.request_state(number) == "expired",
            "its approval serves nobody", answer)
-    rows = [r for r in e.acts("Expire Request") if "request=%d " % number in r[2]]
-    tap.ok(len(rows) == 1 and rows[0][1] == uid, "which is in the audit trail", rows)
+    told = e.told(uid)
+    tap.ok(told[3].endswith(": request %d waits for approval, request %d expired" % (following, number)),
+           "which is in the audit trail", told)
+    tap.ok(e.asked(e.call(client.get(uid))) == following and "expired" not in e.told(uid)[3], "once", e.told(uid))
     hours = "SELECT extract(epoch FROM expires_at - asked_at)::bigint FROM policy.request WHERE id = %d"
     tap.ok(e.sql(hours % following) == [["86400"]], "a request waits for 24 hours")
     e.sql("SELECT policy.domain_approval_hours('default', 2, 'test of four eyes')")
