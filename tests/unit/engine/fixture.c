@@ -47,6 +47,21 @@ long sql_number(const char *fmt, ...)
     return strtol(pg_value(&pg, DATABASE, "postgres", text), NULL, 10);
 }
 
+void rule_for_bob(const char *columns, const char *values)
+{
+    char id[UID_TEXT_SIZE];
+    uid_print(&rig.bob->client, id);
+    sql("INSERT INTO policy.rule (domain, client, reason, %s) VALUES (1, '%s', 'test', %s)",
+        columns, id, values);
+    sql("UPDATE policy.client SET standing = standing + 1 WHERE id = '%s'", id);
+}
+
+void no_rules(void)
+{
+    sql("DELETE FROM policy.rule WHERE reason = 'test'");
+    sql("UPDATE policy.client SET standing = standing + 1");
+}
+
 /* ---- sessions ---- */
 
 struct session *new_session(const char *name)
@@ -394,6 +409,7 @@ int main(void)
     }
     SRunner *sr = srunner_create(batch_suite());
     srunner_add_suite(sr, attributes_suite());
+    srunner_add_suite(sr, constraints_suite());
     srunner_add_suite(sr, pace_suite());
     srunner_add_suite(sr, pair_suite());
     srunner_add_suite(sr, race_suite());

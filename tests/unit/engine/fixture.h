@@ -71,6 +71,10 @@ uint32_t run_one(struct session *s, uint16_t version, uint32_t operation, const 
 const char *uid_of(const struct kmip_response *r, size_t i);
 const char *sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 long sql_number(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Puts one rule in for bob, of these columns beside domain, client and reason; his session learns of it. */
+void rule_for_bob(const char *columns, const char *values);
+/* None of those any longer. */
+void no_rules(void);
 
 #define expect_item(answer, i, status, reason)                                                     \
     do {                                                                                           \
@@ -87,6 +91,7 @@ long sql_number(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 Suite *batch_suite(void);
 Suite *attributes_suite(void);
+Suite *constraints_suite(void);
 Suite *factor_suite(void);
 Suite *pace_suite(void);
 Suite *pair_suite(void);

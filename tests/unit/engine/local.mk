@@ -3,7 +3,8 @@ check_PROGRAMS += tests/unit/check_engine
 TESTS += tests/unit/check_engine
 tests_unit_check_engine_SOURCES = \
 	tests/unit/engine/fixture.c tests/unit/engine/fixture.h tests/unit/engine/test_access.c \
-	tests/unit/engine/test_attributes.c tests/unit/engine/test_batch.c tests/unit/engine/test_factor.c \
+	tests/unit/engine/test_attributes.c tests/unit/engine/test_batch.c \
+	tests/unit/engine/test_constraints.c tests/unit/engine/test_factor.c \
 	tests/unit/engine/test_locate.c tests/unit/engine/test_pace.c tests/unit/engine/test_pair.c \
 	tests/unit/engine/test_race.c \
 	tests/unit/engine/test_secrecy.c tests/unit/engine/test_templates.c tests/unit/engine/test_trace.c \

@@ -7,22 +7,6 @@
 
 static const char missing[] = "0190b6f2-7d1e-7abc-8def-0123456789ab";
 
-/* Puts one rule in for bob; with what raises his standing. */
-static void rule_for_bob(const char *columns, const char *values)
-{
-    char id[UID_TEXT_SIZE];
-    uid_print(&rig.bob->client, id);
-    sql("INSERT INTO policy.rule (domain, client, reason, %s) VALUES (1, '%s', 'test', %s)",
-        columns, id, values);
-    sql("UPDATE policy.client SET standing = standing + 1 WHERE id = '%s'", id);
-}
-
-static void no_rules(void)
-{
-    sql("DELETE FROM policy.rule WHERE reason = 'test'");
-    sql("UPDATE policy.client SET standing = standing + 1");
-}
-
 /* Loads that the operation took, the login after a change of rules aside. */
 static uint64_t loads_of(uint32_t operation, const char *uid, uint32_t reason)
 {
