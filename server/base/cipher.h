@@ -22,11 +22,11 @@ enum {
 
 /* One mode of one algorithm. Lengths in bytes. */
 struct cipher {
-    uint32_t algorithm, mode;        /* KMIP Cryptographic Algorithm, Block Cipher Mode; mode 0: it has none */
-    uint8_t block;                   /* data come in such blocks, or are padded to them; 1: in any length */
+    uint32_t algorithm, mode; /* KMIP Cryptographic Algorithm, Block Cipher Mode; mode 0: it has none */
+    uint8_t block;            /* data come in such blocks, or are padded to them; 1: in any length */
     uint8_t iv_least, iv_most, iv_step, iv_preset; /* 0: takes none */
-    uint8_t tag_least, tag_step;     /* up to CIPHER_TAG_MOST; 0: does not authenticate */
-    uint8_t counted;                 /* bytes that one value of the counter is good for; 0: there is no counter */
+    uint8_t tag_least, tag_step;                   /* up to CIPHER_TAG_MOST; 0: does not authenticate */
+    uint8_t counted; /* bytes that one value of the counter is good for; 0: there is no counter */
 };
 
 /* What a client asks for: KMIP's numbers, lengths in bytes. */

@@ -78,8 +78,8 @@ static rc_t check_key(const struct op_item *it, bool encrypt)
         return RC_NOT_USABLE;
     }
     TRY(control_permits(c, encrypt ? KMIP_USAGE_ENCRYPT : KMIP_USAGE_DECRYPT, it->now));
-    bool plain = it->object->key_format == KMIP_FORMAT_RAW ||
-                 it->object->key_format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY;
+    bool plain =
+        it->object->key_format == KMIP_FORMAT_RAW || it->object->key_format == KMIP_FORMAT_TRANSPARENT_SYMMETRIC_KEY;
     return plain ? RC_OK : RC_KEY_FORMAT;
 }
 

@@ -58,8 +58,8 @@ struct vault_call {
     struct control control_public;  /* GENERATE_PAIR: the public half's record */
     uint8_t mac[CONTROL_MAC_BYTES]; /* GET, CIPHER, TRANSITION: the stored MAC */
     struct control next;            /* TRANSITION: the record asked for (version = stored + 1) */
-    struct bytes material; /* GET, CIPHER: envelope as loaded. REGISTER: plain key bytes; PASSWORD: the password to be checked
-                              (both wiped after sending) */
+    struct bytes material; /* GET, CIPHER: envelope as loaded. REGISTER: plain key bytes; PASSWORD: the password to be
+                              checked (both wiped after sending) */
     uint32_t key_format; /* REGISTER: KMIP Key Format Type (bound into the envelope header).
                             GENERATE: Transparent Symmetric Key, or any other for Raw.
                             GENERATE_PAIR: of the private half, 0: the default of such a key.

@@ -34,8 +34,8 @@ static rc_t put_cipher_request(struct buf *out, const struct cipher_request *r)
 {
     uint32_t flags = (r->encrypt ? CIPHER_ENCRYPTS : 0u) | (r->has_counter ? CIPHER_HAS_COUNTER : 0u) |
                      (r->make_iv ? CIPHER_MAKES_IV : 0u);
-    const uint32_t fields[] = {flags,       r->algorithm,    r->mode,    r->padding, r->iv_bytes,
-                               r->tag_bytes, r->counter_bits, r->counter};
+    const uint32_t fields[] = {flags,       r->algorithm, r->mode,         r->padding,
+                               r->iv_bytes, r->tag_bytes, r->counter_bits, r->counter};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         TRY(buf_add_be32(out, fields[i]));
     return RC_OK;

@@ -119,8 +119,7 @@ static bool authenticate(EVP_CIPHER_CTX *ctx, const struct cipher_work *w)
         return true;
     if (w->plan.cipher->mode == KMIP_MODE_CCM && EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)w->data.len) != 1)
         return false;
-    return w->additional.len == 0 ||
-           EVP_CipherUpdate(ctx, NULL, &n, w->additional.data, (int)w->additional.len) == 1;
+    return w->additional.len == 0 || EVP_CipherUpdate(ctx, NULL, &n, w->additional.data, (int)w->additional.len) == 1;
 }
 
 static bool transform(EVP_CIPHER_CTX *ctx, struct cipher_work *w)

@@ -162,6 +162,7 @@ struct changes {
     int64_t activation_date, process_start_date, protect_stop_date;
 };
 
+/* clang-format off */
 static const struct refusal {
     rc_t want;
     enum way way;
@@ -214,6 +215,7 @@ static const struct refusal {
     {RC_PARAMS_CONFLICT, DECRYPTS, {0}, {0}, SIZE_MAX, "short tag"},
     {RC_DATA_LENGTH, BOTH, {0}, {.block_cipher_mode = KMIP_MODE_CBC}, SIZE_MAX, "odd data"},
 };
+/* clang-format on */
 
 static void spoil_object(struct object *o, const struct refusal *r)
 {
@@ -410,8 +412,12 @@ static const struct {
     uint32_t unit;
     int64_t left, after; /* after -1: refused */
 } limits[] = {
-    {KMIP_UNIT_BYTE, 1000, 1000 - sizeof data}, {KMIP_UNIT_BYTE, sizeof data, 0}, {KMIP_UNIT_BYTE, sizeof data - 1, -1},
-    {KMIP_UNIT_BYTE, 0, -1},                    {KMIP_UNIT_OBJECT, 1000, 999},    {KMIP_UNIT_OBJECT, 1, 0},
+    {KMIP_UNIT_BYTE, 1000, 1000 - sizeof data},
+    {KMIP_UNIT_BYTE, sizeof data, 0},
+    {KMIP_UNIT_BYTE, sizeof data - 1, -1},
+    {KMIP_UNIT_BYTE, 0, -1},
+    {KMIP_UNIT_OBJECT, 1000, 999},
+    {KMIP_UNIT_OBJECT, 1, 0},
     {KMIP_UNIT_OBJECT, 0, -1},
 };
 

@@ -41,6 +41,7 @@ static void is_hex(const struct buf *got, const char *text)
     ck_assert(bytes_equal(buf_view(got), buf_view(&want)));
 }
 
+/* clang-format off */
 #define P_38A                                                                                                          \
     "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"                                                 \
     "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
@@ -128,6 +129,7 @@ static const struct vector {
      "010203040506070809101112131415160102030405060708091011121314151601",
      "e768203ba72b6e157daaad34b1e791d8e88457dc147942f01bfaff7b28a3cdde2203d4d5a4c7928ba9e9cc78b66a6546", ""},
 };
+/* clang-format on */
 
 /* A piece of work by a vector; a decryption begins with what it seals. */
 static void begin(const struct vector *v, bool encrypt, struct cipher_work *w)
@@ -215,8 +217,8 @@ START_TEST(two_keys_are_three)
                                        "0123456789abcdef23456789abcdef010123456789abcdef"};
     struct cipher_work w[2];
     for (int i = 0; i < 2; i++) {
-        const struct vector v = {"", {.algorithm = DES3, .mode = CBC, .padding = PKCS5}, keys[i], "0011223344556677",
-                                 "", "00", "", ""};
+        const struct vector v = {
+            "", {.algorithm = DES3, .mode = CBC, .padding = PKCS5}, keys[i], "0011223344556677", "", "00", "", ""};
         begin(&v, true, &w[i]);
         ck_assert_int_eq(cipher_work(&w[i]), RC_OK);
         ck_assert_uint_eq(w[i].data.len, 8);
@@ -234,8 +236,8 @@ START_TEST(every_cipher_of_the_table_is_there)
     const struct cipher *table = cipher_table(&count);
     for (size_t i = 0; i < count; i++) {
         const struct cipher *c = &table[i];
-        bool sized = c->algorithm == AES || c->algorithm == KMIP_ALGORITHM_CAMELLIA ||
-                     c->algorithm == KMIP_ALGORITHM_ARIA;
+        bool sized =
+            c->algorithm == AES || c->algorithm == KMIP_ALGORITHM_CAMELLIA || c->algorithm == KMIP_ALGORITHM_ARIA;
         bool chacha = c->algorithm == CHACHA || c->algorithm == CHACHA_POLY;
         size_t least = chacha ? 32 : c->algorithm == DES3 ? 24 : 16, most = sized ? 32 : least;
         ck_assert_ptr_eq(cipher_find(c->algorithm, c->mode), c);
@@ -274,6 +276,7 @@ END_TEST
         .algorithm = algo, .mode = mod __VA_OPT__(, ) __VA_ARGS__                                                      \
     }
 
+/* clang-format off */
 static const struct plan_case {
     rc_t want;
     struct cipher_request r;
@@ -361,6 +364,7 @@ static const struct plan_case {
     {RC_OK, ENC(AES, CCM), 12, {0, 0, (1 << 24) - 1}, 12, 16},
     {RC_DATA_LENGTH, ENC(AES, CCM), 12, {0, 0, 1 << 24}, 0, 0},
 };
+/* clang-format on */
 
 START_TEST(what_does_not_go_together_is_told)
 {

@@ -132,13 +132,13 @@ START_TEST(a_key_is_used_only_as_its_record_says)
         c.deactivation_date = now - 5;
     struct vault_reply made = generate(&c);
     ck_assert_int_eq(made.rc, RC_OK);
-    struct vault_call call = {.op = VAULT_CIPHER,
-                              .domain = 1,
-                              .control = c,
-                              .material = made.envelope,
-                              .cipher = {.request = {.encrypt = uses[_i].encrypt, .algorithm = KMIP_ALGORITHM_AES,
-                                                     .mode = KMIP_MODE_ECB},
-                                         .data = bytes_of(data, sizeof data)}};
+    struct vault_call call = {
+        .op = VAULT_CIPHER,
+        .domain = 1,
+        .control = c,
+        .material = made.envelope,
+        .cipher = {.request = {.encrypt = uses[_i].encrypt, .algorithm = KMIP_ALGORITHM_AES, .mode = KMIP_MODE_ECB},
+                   .data = bytes_of(data, sizeof data)}};
     memcpy(call.mac, made.mac, sizeof call.mac);
     struct vault_reply r = ask(&call);
     ck_assert_msg(r.rc == uses[_i].want, "%s", rc_name(r.rc));
@@ -177,7 +177,10 @@ START_TEST(what_cannot_be_done_is_refused_and_the_vault_goes_on)
     /* What is no symmetric key, or one in a form that only its client can read. */
     struct control c = new_record();
     c.object_type = KMIP_OBJECT_SECRET_DATA;
-    struct vault_call make = {.op = VAULT_REGISTER, .domain = 1, .control = c, .material = bytes_of(key_128, 16),
+    struct vault_call make = {.op = VAULT_REGISTER,
+                              .domain = 1,
+                              .control = c,
+                              .material = bytes_of(key_128, 16),
                               .key_format = KMIP_FORMAT_RAW};
     struct vault_reply made = ask(&make);
     ck_assert_int_eq(made.rc, RC_OK);
