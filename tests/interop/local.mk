@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/interop/clients/fortigate.replay \
 	tests/interop/clients/hpe-data-fabric.replay \
 	tests/interop/clients/ibm-db2.replay \
+	tests/interop/clients/libmongocrypt-delegated.replay \
 	tests/interop/clients/libmongocrypt.replay \
 	tests/interop/clients/mysql-enterprise.replay \
 	tests/interop/clients/netapp-ontap.replay \
