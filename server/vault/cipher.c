@@ -36,7 +36,8 @@ static rc_t open_key(struct ask *a, const struct domain_key *dk, const struct bi
 static rc_t take_input(const struct vault_cipher *c, struct cipher_work *w)
 {
     w->request = c->request;
-    memcpy(w->tag, c->tag.data, c->tag.len <= sizeof w->tag ? c->tag.len : 0);
+    if (c->tag.len > 0 && c->tag.len <= sizeof w->tag)
+        memcpy(w->tag, c->tag.data, c->tag.len);
     TRY(buf_add_bytes(&w->iv, c->iv));
     TRY(buf_add_bytes(&w->additional, c->additional));
     TRY(buf_reserve(&w->data, c->data.len + CIPHER_BLOCK_MOST)); /* it never moves */
