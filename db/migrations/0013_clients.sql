@@ -28,7 +28,7 @@ DECLARE
 BEGIN
     PERFORM policy.check_reason(p_reason);
     IF p_max_clients < -1 OR p_max_objects < -1 THEN
-        RAISE EXCEPTION 'a limit is a number from 0, or -1 for none' USING ERRCODE = 'invalid_parameter_value';
+        PERFORM policy.mistake('a limit is a number from 0, or -1 for none');
     END IF;
     UPDATE policy.domain SET max_clients = nullif(coalesce(p_max_clients, max_clients), -1),
                              max_objects = nullif(coalesce(p_max_objects, max_objects), -1) WHERE id = place;
@@ -134,14 +134,15 @@ BEGIN
     UPDATE policy.certificate SET revoked_at = coalesce(revoked_at, now())
      WHERE client = target AND (fingerprint = lower(p_certificate) OR serial = lower(p_certificate));
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'client % has no such certificate', p_client USING ERRCODE = 'no_data_found';
+        PERFORM policy.missing(format('client %s has no such certificate', p_client));
     END IF;
     UPDATE policy.client SET standing = standing + 1 WHERE id = target;
     PERFORM audit.note('Admin Revoke Certificate', format('client=%s certificate=%s', p_client, lower(p_certificate)));
 END
 $$;
 
-CREATE FUNCTION policy.client_set(p_client text, p_second_factor boolean, p_legacy_tls boolean, p_quirks text[], p_reason text)
+CREATE FUNCTION policy.client_set(p_client text, p_second_factor boolean, p_legacy_tls boolean, p_quirks text[],
+                                  p_reason text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target  uuid := policy.client_lock(p_client);
@@ -151,8 +152,8 @@ DECLARE
 BEGIN
     PERFORM policy.check_reason(p_reason);
     IF unknown IS NOT NULL THEN
-        RAISE EXCEPTION 'there is no quirk %', unknown USING ERRCODE = 'no_data_found',
-            HINT = 'policy.quirk says which there are, and what each does.';
+        PERFORM policy.missing(format('there is no quirk %s', unknown),
+                               'policy.quirk says which there are, and what each does.');
     END IF;
     UPDATE policy.client SET second_factor = coalesce(p_second_factor, second_factor),
                              legacy_tls = coalesce(p_legacy_tls, legacy_tls),
@@ -195,7 +196,8 @@ COMMENT ON COLUMN policy.clients.quirks IS 'Names of policy.quirk: where this cl
 -- ---- keys of new domains ----
 -- The first key of a domain is stored once, whoever comes first: a second one would make what the first one sealed
 -- unreadable. Nor is it made again when its row is lost.
-CREATE FUNCTION kmip.add_domain_key(p_domain bigint, p_epoch bigint, p_ep_epoch bigint, p_pub bytea, p_priv bytea, p_mac bytea)
+CREATE FUNCTION kmip.add_domain_key(p_domain bigint, p_epoch bigint, p_ep_epoch bigint, p_pub bytea, p_priv bytea,
+                                    p_mac bytea)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM FROM policy.domain WHERE id = p_domain AND keyed_at IS NULL FOR NO KEY UPDATE;

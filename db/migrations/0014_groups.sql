@@ -120,7 +120,7 @@ BEGIN
     PERFORM policy.check_reason(p_reason);
     DELETE FROM policy.group_member WHERE client_group = target AND client = member;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'client % is not in group %', p_client, p_group USING ERRCODE = 'no_data_found';
+        PERFORM policy.missing(format('client %s is not in group %s', p_client, p_group));
     END IF;
     PERFORM policy.raise_standing(before);
     PERFORM audit.note('Admin Leave Group',
@@ -209,8 +209,8 @@ BEGIN
     DELETE FROM policy.role_member m WHERE m.role = target
        AND (m.client = holder.client OR m.client_group = holder.client_group);
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% % was not given the role %', CASE WHEN p_client IS NULL THEN 'group' ELSE 'client' END,
-            coalesce(p_client, p_group), p_role USING ERRCODE = 'no_data_found';
+        PERFORM policy.missing(format('%s %s was not given the role %s', CASE WHEN p_client IS NULL THEN 'group'
+                                      ELSE 'client' END, coalesce(p_client, p_group), p_role));
     END IF;
     PERFORM policy.raise_standing(holder.clients);
     PERFORM audit.note('Admin Take Role',

@@ -15,9 +15,8 @@ DECLARE
 BEGIN
     SELECT * INTO found_row FROM policy.permission WHERE name = wanted;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no permission for "%"', p_name USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('The permissions are: %s.',
-                          (SELECT string_agg(name, ', ' ORDER BY name) FROM policy.permission));
+        PERFORM policy.mistake(format('there is no permission for "%s"', p_name),
+            (SELECT format('The permissions are: %s.', string_agg(name, ', ' ORDER BY name)) FROM policy.permission));
     END IF;
     RETURN found_row;
 END
@@ -38,7 +37,8 @@ DECLARE
 BEGIN
     IF cannot IS NOT NULL THEN
         PERFORM policy.mistake(
-            format('only what is done to an object that exists, asked for by itself, can wait for approval: not %s', cannot),
+            format('only what is done to an object that exists, asked for by itself, can wait for approval: not %s',
+                   cannot),
             (SELECT format('Name what is meant of: %s; or all of a class: %s.', string_agg(c.names, ', '),
                            string_agg('@' || c.class, ', ') FILTER (WHERE c.whole))
                FROM (SELECT p.class, bool_and(policy.can_wait(p)) AS whole,
@@ -60,7 +60,8 @@ BEGIN
         IF given LIKE '@%' THEN
             IF NOT EXISTS (SELECT FROM policy.permission WHERE '@' || class = given) THEN
                 PERFORM policy.mistake(format('there is no class of permissions "%s"', given),
-                    format('The classes are: %s.', (SELECT string_agg(DISTINCT '@' || class, ', ') FROM policy.permission)));
+                    format('The classes are: %s.', (SELECT string_agg(DISTINCT '@' || class, ', ')
+                                                      FROM policy.permission)));
             END IF;
         ELSIF given IS DISTINCT FROM '*' THEN
             given := (policy.permission_named(given)).name;

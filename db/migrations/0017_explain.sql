@@ -125,7 +125,8 @@ SET search_path = pg_catalog, pg_temp AS $$
                min(l.place) FILTER (WHERE l.matches AND l.effect = 'allow') AS allow,
                min(l.id) FILTER (WHERE l.matches AND l.effect = 'approval') AS holding,
                string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'deny') AS denies,
-               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'approval') AS approvals,
+               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'approval')
+                   AS approvals,
                string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'allow') AS allows
           FROM looked l)
     SELECT CASE WHEN deny IS NOT NULL THEN deny WHEN allow IS NOT NULL THEN coalesce(approval, allow) END,

@@ -161,10 +161,12 @@ DECLARE
 BEGIN
     IF a.name = 'CryptographicAlgorithm' AND type = 'string' THEN
         -- its JSON name: DES3, HMAC_SHA256, OneTimePad
-        RETURN to_jsonb(replace(translate(audit.algorithm_name(policy.algorithm_number(said)), '-. ', '__'), '3DES', 'DES3'));
+        RETURN to_jsonb(replace(translate(audit.algorithm_name(policy.algorithm_number(said)), '-. ', '__'),
+                                '3DES', 'DES3'));
     ELSIF a.name = 'CryptographicUsageMask' AND type = 'array' THEN
         RETURN (SELECT coalesce(jsonb_agg(regexp_replace(u, '[^A-Za-z]', '', 'g')), '[]')
-                  FROM unnest(policy.usage_text(policy.usage_mask(ARRAY(SELECT jsonb_array_elements_text(p_value))))) AS u);
+                  FROM unnest(policy.usage_text(policy.usage_mask(
+                           ARRAY(SELECT jsonb_array_elements_text(p_value))))) AS u);
     ELSIF (CASE a.kind
             WHEN 'text' THEN type = 'string'
             WHEN 'boolean' THEN type = 'boolean'
@@ -173,7 +175,8 @@ BEGIN
             WHEN 'date' THEN type = 'string' AND said ~ ('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
                                                          || 'T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$')
             WHEN 'vendor' THEN type = 'object' AND p_value ->> 'type' = 'TextString'
-                               AND jsonb_typeof(p_value -> 'value') = 'string' AND p_value - '{type,value}'::text[] = '{}'
+                               AND jsonb_typeof(p_value -> 'value') = 'string'
+                               AND p_value - '{type,value}'::text[] = '{}'
           END) THEN
         RETURN p_value;
     END IF;
@@ -233,7 +236,8 @@ BEGIN
     INSERT INTO policy.object_default (domain, object_type, attributes, reason, created_by)
     VALUES (d.id, type, all_of, default_set.reason, policy.author())
     ON CONFLICT (domain, object_type) DO UPDATE
-       SET attributes = excluded.attributes, reason = excluded.reason, created_at = now(), created_by = excluded.created_by;
+       SET attributes = excluded.attributes, reason = excluded.reason, created_at = now(),
+           created_by = excluded.created_by;
     PERFORM policy.record('Admin Set Default', d, format('type=%s attributes=%s', audit.type_name(type), all_of),
                           default_set.reason);
 END
@@ -263,7 +267,8 @@ $$;
 COMMENT ON FUNCTION policy.default_remove IS 'Removes the defaults of an object type: SELECT policy.default_remove(''Symmetric Key'', ''makers say what they want'')';
 
 CREATE VIEW policy.defaults AS
-SELECT d.name AS domain, audit.type_name(o.object_type) AS object_type, o.attributes, o.reason, o.created_at, o.created_by
+SELECT d.name AS domain, audit.type_name(o.object_type) AS object_type, o.attributes, o.reason, o.created_at,
+       o.created_by
   FROM policy.object_default o JOIN policy.domain d ON d.id = o.domain;
 COMMENT ON VIEW policy.defaults IS 'The defaults: attributes that a new object gets where its maker gives none';
 COMMENT ON COLUMN policy.defaults.domain IS 'The domain in which they hold';

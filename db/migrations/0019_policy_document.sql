@@ -27,6 +27,12 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION policy.file_numbers IS 'The KMIP numbers of words of the file; internal';
 
+CREATE FUNCTION policy.file_list(p_words jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN p_words IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(p_words)) END
+$$;
+COMMENT ON FUNCTION policy.file_list IS 'Words of the file as an array; NULL where there are none; internal';
+
 CREATE FUNCTION policy.file_time(p_time timestamptz) RETURNS text LANGUAGE sql STABLE
 RETURN CASE WHEN isfinite(p_time)
             THEN replace(to_char(p_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z')
@@ -41,7 +47,8 @@ DECLARE
     body text;
 BEGIN
     IF jsonb_typeof(p_value) = 'object' AND p_value <> '{}' THEN
-        SELECT string_agg(gap || to_jsonb(key) || ': ' || policy.file_text(value, p_indent + 2), ',' ORDER BY key COLLATE "C")
+        SELECT string_agg(gap || to_jsonb(key) || ': ' || policy.file_text(value, p_indent + 2), ','
+                          ORDER BY key COLLATE "C")
           INTO body FROM jsonb_each(p_value);
         RETURN '{' || body || E'\n' || repeat(' ', p_indent) || '}';
     ELSIF jsonb_typeof(p_value) = 'array' AND p_value <> '[]'
@@ -70,7 +77,8 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT policy.file_subject(r.client, r.client_group, r.role) || jsonb_strip_nulls(jsonb_build_object(
         'effect', r.effect,
         'approvals', CASE WHEN r.effect = 'approval' AND r.approvals > 1 THEN r.approvals END,
-        'permissions', (SELECT jsonb_agg(DISTINCT p COLLATE "C" ORDER BY p COLLATE "C") FROM unnest(r.permissions) AS p),
+        'permissions', (SELECT jsonb_agg(DISTINCT p COLLATE "C" ORDER BY p COLLATE "C")
+                          FROM unnest(r.permissions) AS p),
         'policy', nullif(r.policy, '*'), 'owner', nullif(r.owner, 'any'), 'object', r.object,
         'object_type', policy.file_word('type', r.object_type), 'object_group', r.object_group,
         'name_pattern', r.name_pattern, 'attribute_name', r.attribute_name, 'attribute_value', r.attribute_value,
@@ -136,10 +144,10 @@ BEGIN
     b.algorithms := policy.file_numbers('algorithm', p_bound -> 'algorithms');
     b.least_length := p_bound ->> 'least_length';
     b.most_length := p_bound ->> 'most_length';
-    b.permitted_mask := policy.usage_mask(CASE WHEN p_bound ? 'permitted_usage' THEN ARRAY(SELECT jsonb_array_elements_text(p_bound -> 'permitted_usage')) END);
-    b.required_mask := policy.usage_mask(CASE WHEN p_bound ? 'required_usage' THEN ARRAY(SELECT jsonb_array_elements_text(p_bound -> 'required_usage')) END);
+    b.permitted_mask := policy.usage_mask(policy.file_list(p_bound -> 'permitted_usage'));
+    b.required_mask := policy.usage_mask(policy.file_list(p_bound -> 'required_usage'));
     b.protections := policy.file_numbers('protection', p_bound -> 'protections');
-    b.mandatory := CASE WHEN p_bound ? 'mandatory' THEN ARRAY(SELECT jsonb_array_elements_text(p_bound -> 'mandatory')) END;
+    b.mandatory := policy.file_list(p_bound -> 'mandatory');
     b.most_life_days := p_bound ->> 'most_life_days';
     b.name_pattern := p_bound ->> 'name_pattern';
     b.destroy_after_days := p_bound ->> 'destroy_after_days';
@@ -171,12 +179,14 @@ SET search_path = pg_catalog, pg_temp AS $$
                      FROM policy.client_group g WHERE g.domain = d.id),
         'roles', (SELECT coalesce(jsonb_object_agg(r.name, jsonb_build_object(
                        'clients', (SELECT coalesce(jsonb_agg(c.name ORDER BY c.name COLLATE "C"), '[]')
-                                     FROM policy.role_member m JOIN policy.client c ON c.id = m.client WHERE m.role = r.id),
+                                     FROM policy.role_member m JOIN policy.client c ON c.id = m.client
+                                    WHERE m.role = r.id),
                        'groups', (SELECT coalesce(jsonb_agg(g.name ORDER BY g.name COLLATE "C"), '[]')
                                     FROM policy.role_member m JOIN policy.client_group g ON g.id = m.client_group
                                    WHERE m.role = r.id))), '{}')
                     FROM policy.role r WHERE r.domain = d.id),
-        'rules', (SELECT coalesce(jsonb_agg(x.r ORDER BY x.r ->> 'effect' COLLATE "C", policy.file_text(x.r) COLLATE "C"), '[]')
+        'rules', (SELECT coalesce(jsonb_agg(x.r ORDER BY x.r ->> 'effect' COLLATE "C",
+                                            policy.file_text(x.r) COLLATE "C"), '[]')
                     FROM (SELECT policy.file_rule(r) AS r FROM policy.rule r WHERE r.domain = d.id) AS x),
         'bounds', (SELECT coalesce(jsonb_agg(x.b ORDER BY policy.file_text(x.b) COLLATE "C"), '[]')
                      FROM (SELECT policy.file_bound(b) AS b FROM policy.bound b WHERE b.domain = d.id) AS x),

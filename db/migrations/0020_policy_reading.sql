@@ -3,8 +3,8 @@
 CREATE FUNCTION policy.file_fail(p_place text, p_what text, p_hint text DEFAULT NULL) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'in the policy file at %: %', p_place, p_what USING ERRCODE = 'invalid_parameter_value',
-        HINT = coalesce(p_hint, 'holdfast-policy(5) tells the format.');
+    PERFORM policy.mistake(format('in the policy file at %s: %s', p_place, p_what),
+                           coalesce(p_hint, 'holdfast-policy(5) tells the format.'));
 END
 $$;
 COMMENT ON FUNCTION policy.file_fail IS 'An error that names the place in the file; internal';
@@ -21,13 +21,14 @@ BEGIN
     WHEN 'word' THEN
         RETURN to_jsonb(policy.file_word(p_more, policy.file_number(p_more, p_value #>> '{}')));
     WHEN 'usage' THEN
-        RETURN to_jsonb(policy.usage_text(policy.usage_mask(ARRAY(SELECT jsonb_array_elements_text(p_value)))));
+        RETURN to_jsonb(policy.usage_text(policy.usage_mask(policy.file_list(p_value))));
     WHEN 'attributes' THEN
-        RETURN (SELECT coalesce(jsonb_agg(DISTINCT (policy.attribute_named(v)).name), '[]') FROM jsonb_array_elements_text(p_value) AS v);
+        RETURN (SELECT coalesce(jsonb_agg(DISTINCT (policy.attribute_named(v)).name), '[]')
+                  FROM jsonb_array_elements_text(p_value) AS v);
     WHEN 'defaults' THEN
         RETURN policy.default_attributes(p_value);
     WHEN 'permissions' THEN
-        RETURN to_jsonb(policy.check_permissions(ARRAY(SELECT jsonb_array_elements_text(p_value -> 'permissions')), p_value ->> 'effect',
+        RETURN to_jsonb(policy.check_permissions(policy.file_list(p_value -> 'permissions'), p_value ->> 'effect',
             p_value ?| '{object,object_type,object_group,name_pattern,attribute_name}'));
     WHEN 'rule' THEN
         PERFORM policy.check_rule(policy.file_rule_row((SELECT id FROM policy.domain WHERE name = p_more), p_value));
@@ -50,7 +51,8 @@ DECLARE
     part record;
 BEGIN
     IF json_typeof(p_value) = 'object' THEN
-        FOR part IN SELECT key, count(*) AS n FROM json_object_keys(p_value) AS key GROUP BY key HAVING count(*) > 1 LOOP
+        FOR part IN SELECT key, count(*) AS n FROM json_object_keys(p_value) AS key
+                     GROUP BY key HAVING count(*) > 1 LOOP
             PERFORM policy.file_fail(p_place, format('"%s" is there %s times', part.key, part.n));
         END LOOP;
         FOR part IN SELECT key, value FROM json_each(p_value) WHERE json_typeof(value) IN ('object', 'array') LOOP
@@ -74,15 +76,14 @@ DECLARE
     value   json;
 BEGIN
     IF p_file IS NULL OR octet_length(p_file) > 64 * 1024 * 1024 THEN
-        RAISE EXCEPTION 'a policy file has at most 64 MiB' USING ERRCODE = 'invalid_parameter_value';
+        PERFORM policy.mistake('a policy file has at most 64 MiB');
     END IF;
     BEGIN
         value := p_file::json;
         PERFORM p_file::jsonb; -- which takes no NUL in texts
     EXCEPTION WHEN data_exception THEN
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, context = PG_EXCEPTION_CONTEXT;
-        RAISE EXCEPTION 'the policy file is no JSON: %; %', detail, split_part(context, E'\n', 1)
-            USING ERRCODE = 'invalid_parameter_value';
+        PERFORM policy.mistake(format('the policy file is no JSON: %s; %s', detail, split_part(context, E'\n', 1)));
     END;
     PERFORM policy.file_unique(value, '');
     RETURN p_file::jsonb;
@@ -120,11 +121,13 @@ DECLARE
     kind text := split_part(p_kind, ':', 1);
     word text := p_value #>> '{}';
 BEGIN
-    IF jsonb_typeof(p_value) <> (CASE kind WHEN 'flag' THEN 'boolean' WHEN 'list' THEN 'array' WHEN 'object' THEN 'object'
-                                           WHEN 'number' THEN 'number' ELSE 'string' END) THEN
+    IF jsonb_typeof(p_value) <> (CASE kind WHEN 'flag' THEN 'boolean' WHEN 'list' THEN 'array'
+                                           WHEN 'object' THEN 'object' WHEN 'number' THEN 'number'
+                                           ELSE 'string' END) THEN
         PERFORM policy.file_fail(p_place, format('%s is wanted, not %s',
-            CASE kind WHEN 'flag' THEN 'true or false' WHEN 'list' THEN 'a list, [...],' WHEN 'object' THEN 'an object, {...},'
-                      WHEN 'number' THEN 'a number' ELSE 'a text in quotes' END, left(p_value::text, 80)));
+            CASE kind WHEN 'flag' THEN 'true or false' WHEN 'list' THEN 'a list, [...],'
+                      WHEN 'object' THEN 'an object, {...},' WHEN 'number' THEN 'a number'
+                      ELSE 'a text in quotes' END, left(p_value::text, 80)));
     ELSIF kind = 'text' AND octet_length(word) NOT BETWEEN 1 AND split_part(p_kind, ':', 2)::integer THEN
         PERFORM policy.file_fail(p_place, format('a text of 1 to %s bytes is wanted', split_part(p_kind, ':', 2)));
     ELSIF kind = 'number' AND (word::numeric <> trunc(word::numeric) OR word::numeric NOT BETWEEN
@@ -141,8 +144,8 @@ END
 $$;
 COMMENT ON FUNCTION policy.file_value IS 'A value of the file, an error unless it is of this kind; internal';
 
--- The keys of p_kinds {"key": kind}, those that are there; kinds texts, attributes, words:KIND and words:usage are sorted
--- lists in which each value is once.
+-- The keys of p_kinds {"key": kind}, those that are there; kinds texts, attributes, words:KIND and words:usage are
+-- sorted lists in which each value is once.
 CREATE FUNCTION policy.file_values(p_object jsonb, p_kinds jsonb, p_place text) RETURNS jsonb LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -172,10 +175,12 @@ BEGIN
         IF want.value = 'words:usage' THEN
             values := policy.file_shared('usage', NULL, values, place);
         ELSIF want.value LIKE 'words:%' THEN
-            values := policy.file_words(split_part(want.value, ':', 2), policy.file_numbers(split_part(want.value, ':', 2), values));
+            part := split_part(want.value, ':', 2);
+            values := policy.file_words(part, policy.file_numbers(part, values));
         ELSE
             SELECT coalesce(jsonb_agg(v ORDER BY v COLLATE "C"), '[]') INTO values FROM jsonb_array_elements_text(
-                CASE want.value WHEN 'attributes' THEN policy.file_shared('attributes', NULL, values, place) ELSE values END) AS v;
+                CASE want.value WHEN 'attributes' THEN policy.file_shared('attributes', NULL, values, place)
+                                ELSE values END) AS v;
         END IF;
         got := got || jsonb_build_object(want.key, values);
     END LOOP;
@@ -192,7 +197,8 @@ BEGIN
     IF word IS NULL THEN
         RETURN '{}';
     END IF;
-    IF word !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$' AND word NOT IN ('infinity', '-infinity') THEN
+    IF word !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$'
+       AND word NOT IN ('infinity', '-infinity') THEN
         PERFORM policy.file_fail(p_place || '.' || p_key,
                                  format('"%s" is no time such as 2027-01-31T12:00:00Z', left(word, 40)));
     END IF;
@@ -223,13 +229,15 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     r jsonb;
 BEGIN
-    PERFORM policy.file_keys(p_rule, '{client,group,role,approvals,policy,owner,object,object_type,object_group,name_pattern,attribute_name,attribute_value,valid_from,valid_until}',
+    PERFORM policy.file_keys(p_rule, '{client,group,role,approvals,policy,owner,object,object_type,object_group,'
+                             'name_pattern,attribute_name,attribute_value,valid_from,valid_until}',
                              '{effect,permissions,reason}', p_place);
     PERFORM policy.file_read_subject(p_rule, p_place);
-    r := policy.file_values(p_rule, '{"effect": "text:16", "permissions": "texts", "reason": "text:1024", "client": "text:255",
-        "group": "text:255", "role": "text:255", "approvals": "number:1:8", "policy": "text:255", "owner": "text:16",
-        "object": "text:36", "object_type": "word:type", "object_group": "text:1024", "name_pattern": "text:1024",
-        "attribute_name": "text:1024", "attribute_value": "text:65536", "valid_from": "text:40", "valid_until": "text:40"}', p_place);
+    r := policy.file_values(p_rule, '{"effect": "text:16", "permissions": "texts", "reason": "text:1024",
+        "client": "text:255", "group": "text:255", "role": "text:255", "approvals": "number:1:8", "policy": "text:255",
+        "owner": "text:16", "object": "text:36", "object_type": "word:type", "object_group": "text:1024",
+        "name_pattern": "text:1024", "attribute_name": "text:1024", "attribute_value": "text:65536",
+        "valid_from": "text:40", "valid_until": "text:40"}', p_place);
     IF r ->> 'effect' NOT IN ('allow', 'deny', 'approval') THEN
         PERFORM policy.file_fail(p_place || '.effect', 'it must be "allow", "deny" or "approval"');
     ELSIF r ? 'approvals' AND r ->> 'effect' <> 'approval' THEN
@@ -254,15 +262,18 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     b jsonb;
 BEGIN
-    PERFORM policy.file_keys(p_bound, '{client,group,role,object_type,algorithm,algorithms,least_length,most_length,permitted_usage,required_usage,protections,mandatory,most_life_days,name_pattern,destroy_after_days,most_objects,requests_per_second}',
+    PERFORM policy.file_keys(p_bound, '{client,group,role,object_type,algorithm,algorithms,least_length,most_length,'
+                             'permitted_usage,required_usage,protections,mandatory,most_life_days,name_pattern,'
+                             'destroy_after_days,most_objects,requests_per_second}',
                              '{reason}', p_place);
     PERFORM policy.file_read_subject(p_bound, p_place);
-    b := policy.file_values(p_bound, '{"reason": "text:1024", "client": "text:255", "group": "text:255", "role": "text:255",
-        "object_type": "word:type", "algorithm": "word:algorithm", "algorithms": "words:algorithm",
+    b := policy.file_values(p_bound, '{"reason": "text:1024", "client": "text:255", "group": "text:255",
+        "role": "text:255", "object_type": "word:type", "algorithm": "word:algorithm", "algorithms": "words:algorithm",
         "least_length": "number:0:2147483647", "most_length": "number:0:2147483647", "permitted_usage": "words:usage",
         "required_usage": "words:usage", "protections": "words:protection", "mandatory": "attributes",
-        "most_life_days": "number:1:2147483647", "name_pattern": "text:1024", "destroy_after_days": "number:1:2147483647",
-        "most_objects": "number:0:9223372036854775807", "requests_per_second": "number:1:2147483647"}', p_place);
+        "most_life_days": "number:1:2147483647", "name_pattern": "text:1024",
+        "destroy_after_days": "number:1:2147483647", "most_objects": "number:0:9223372036854775807",
+        "requests_per_second": "number:1:2147483647"}', p_place);
     RETURN b;
 END
 $$;
@@ -284,7 +295,8 @@ BEGIN
         name := item.key;
         IF p_what = 'client' THEN
             PERFORM policy.file_keys(item.value, '{}', '{second_factor,legacy_tls,quirks}', place);
-            item.value := policy.file_values(item.value, '{"second_factor": "flag", "legacy_tls": "flag", "quirks": "texts"}', place);
+            item.value := policy.file_values(
+                item.value, '{"second_factor": "flag", "legacy_tls": "flag", "quirks": "texts"}', place);
         ELSIF p_what = 'group' THEN
             PERFORM policy.file_keys(item.value, '{}', '{shares,members}', place);
             item.value := policy.file_values(item.value, '{"shares": "flag", "members": "texts"}', place);
@@ -345,7 +357,8 @@ BEGIN
         PERFORM policy.file_fail('format', format('this version reads format 1, not %s', left(doc ->> 'format', 40)));
     END IF;
     PERFORM policy.file_value(doc -> 'domains', 'object', 'domains');
-    PERFORM policy.file_value(to_jsonb(key), 'text:255', 'domains.' || key) FROM jsonb_object_keys(doc -> 'domains') AS key;
+    PERFORM policy.file_value(to_jsonb(key), 'text:255', 'domains.' || key)
+       FROM jsonb_object_keys(doc -> 'domains') AS key;
     SELECT coalesce(jsonb_object_agg(key, policy.file_read_domain(value, 'domains.' || key)), '{}') INTO domains
       FROM jsonb_each(doc -> 'domains');
     RETURN jsonb_build_object('format', 1, 'domains', domains);

@@ -12,7 +12,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             FROM d, jsonb_each(d.value -> 'roles') AS e)
     SELECT key, 'domain', key, value - '{clients,groups,roles,rules,bounds,defaults}'::text[], true, 1, place FROM d
     UNION ALL
-    SELECT d.key, 'client', e.key, e.value || jsonb_build_object('domain', d.key), true, 1, d.place || '.clients.' || e.key
+    SELECT d.key, 'client', e.key, e.value || jsonb_build_object('domain', d.key), true, 1,
+           d.place || '.clients.' || e.key
       FROM d, jsonb_each(d.value -> 'clients') AS e
     UNION ALL
     SELECT domain, 'group', key, value - 'members', true, 1, place FROM g
@@ -61,7 +62,8 @@ BEGIN
                  SELECT domain, place, name FROM facts WHERE kind = 'client'),
         named AS (SELECT domain, place, 'group' AS what, value #>> '{}' AS name FROM facts WHERE kind = 'role group'
                   UNION ALL
-                  SELECT domain, place || '.' || k.what, k.what, value ->> k.what FROM facts, (VALUES ('group'), ('role')) AS k(what)
+                  SELECT domain, place || '.' || k.what, k.what, value ->> k.what
+                    FROM facts, (VALUES ('group'), ('role')) AS k(what)
                    WHERE kind IN ('rule', 'constraint') AND value ? k.what)
         SELECT u.place, format('there is no client "%s"', u.client) AS what,
                format('Enrol it first: holdfast client add %s', u.client) AS hint
@@ -72,14 +74,17 @@ BEGIN
         UNION ALL
         SELECT n.place, format('there is no %s "%s" in domain "%s"', n.what, n.name, n.domain),
                format('The file must have it under "%ss" of the domain.', n.what)
-          FROM named n WHERE NOT EXISTS (SELECT FROM facts k WHERE (k.domain, k.kind, k.name) = (n.domain, n.what, n.name))
+          FROM named n
+         WHERE NOT EXISTS (SELECT FROM facts k WHERE (k.domain, k.kind, k.name) = (n.domain, n.what, n.name))
         UNION ALL
         SELECT c.place || '.quirks', format('there is no quirk "%s"', q.name),
-               'Known are: ' || coalesce((SELECT string_agg(k.name, ', ' ORDER BY k.name) FROM policy.quirk k), 'none') || '.'
+               format('Known are: %s.',
+                      coalesce((SELECT string_agg(k.name, ', ' ORDER BY k.name) FROM policy.quirk k), 'none'))
           FROM facts c, jsonb_array_elements_text(c.value -> 'quirks') AS q(name)
          WHERE c.kind = 'client' AND NOT EXISTS (SELECT FROM policy.quirk k WHERE k.name = q.name)
         UNION ALL
-        SELECT n.place, format('client "%s" is of domain "%s" now, and the file does not have this domain', h.name, h.before),
+        SELECT n.place,
+               format('client "%s" is of domain "%s" now, and the file does not have this domain', h.name, h.before),
                'A file that moves a client has both domains, so that its groups, roles and rules there are told, too.'
           FROM home h JOIN facts n ON n.kind = 'client' AND n.name = h.name
          WHERE h.before <> h.domain AND NOT p_doc -> 'domains' ? h.before
@@ -89,21 +94,25 @@ BEGIN
           FROM home h JOIN facts n ON n.kind = 'client' AND n.name = h.name
          WHERE h.before <> h.domain AND EXISTS (SELECT FROM kmip.object o WHERE o.owner = h.id AND o.state < 5)
         UNION ALL
-        SELECT d.place || '.max_clients', format('the domain would have %s clients', count(*)), 'Raise it, or move fewer.'
+        SELECT d.place || '.max_clients', format('the domain would have %s clients', count(*)),
+               'Raise it, or move fewer.'
           FROM facts d JOIN home h ON h.domain = d.name
          WHERE d.kind = 'domain' GROUP BY d.place, d.value
         HAVING count(*) > (d.value ->> 'max_clients')::bigint AND bool_or(h.before <> h.domain)
         UNION ALL
         SELECT n.place, format('this is no name for a %s', n.kind), 'No blank at either end, no control characters.'
-          FROM facts n WHERE n.kind IN ('domain', 'group', 'role') AND (n.name <> btrim(n.name) OR n.name ~ '[[:cntrl:]]')
+          FROM facts n
+         WHERE n.kind IN ('domain', 'group', 'role') AND (n.name <> btrim(n.name) OR n.name ~ '[[:cntrl:]]')
         UNION ALL
-        SELECT min(n.place), format('client "%s" is in more than one domain', n.name), 'Its objects have one domain, so it has.'
+        SELECT min(n.place), format('client "%s" is in more than one domain', n.name),
+               'Its objects have one domain, so it has.'
           FROM facts n WHERE n.kind = 'client' GROUP BY n.name HAVING count(*) > 1
         ORDER BY 1 LIMIT 1
     LOOP
         PERFORM policy.file_fail(f.place, f.what, f.hint);
     END LOOP;
-    FOR f IN SELECT k.kind, k.domain, k.value, k.place FROM policy.file_facts(p_doc) k WHERE k.kind IN ('rule', 'constraint') LOOP
+    FOR f IN SELECT k.kind, k.domain, k.value, k.place FROM policy.file_facts(p_doc) k
+              WHERE k.kind IN ('rule', 'constraint') LOOP
         PERFORM policy.file_shared(f.kind, f.domain, f.value, f.place);
     END LOOP;
 END
@@ -113,7 +122,8 @@ COMMENT ON FUNCTION policy.file_check IS 'An error where a file uses a name that
 -- ---- changes in words ----
 CREATE FUNCTION policy.file_pairs(p_value jsonb, p_before jsonb DEFAULT NULL) RETURNS text LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT string_agg(key || ' ' || CASE WHEN p_before IS NULL THEN '' ELSE coalesce(p_before ->> key, 'none') || ' -> ' END
+    SELECT string_agg(key || ' '
+                      || CASE WHEN p_before IS NULL THEN '' ELSE coalesce(p_before ->> key, 'none') || ' -> ' END
                       || coalesce(p_value ->> key, 'none'), ', ' ORDER BY key COLLATE "C")
       FROM (SELECT jsonb_object_keys(p_value) UNION SELECT jsonb_object_keys(p_before)) AS k(key)
      WHERE p_before IS NULL OR p_before -> key IS DISTINCT FROM p_value -> key
@@ -127,13 +137,16 @@ COMMENT ON FUNCTION policy.file_subject_words IS 'For whom a rule or constraint 
 
 CREATE FUNCTION policy.file_rule_words(p_rule jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE p_rule ->> 'effect' WHEN 'approval' THEN format('%s approval%s for', coalesce(p_rule ->> 'approvals', '1'),
+    SELECT CASE p_rule ->> 'effect' WHEN 'approval' THEN
+                format('%s approval%s for', coalesce(p_rule ->> 'approvals', '1'),
                 CASE WHEN p_rule ? 'approvals' THEN 's' ELSE '' END) ELSE p_rule ->> 'effect' END
         || ' ' || (SELECT string_agg(p, ', ') FROM jsonb_array_elements_text(p_rule -> 'permissions') AS p)
-        || ' ' || CASE p_rule ->> 'effect' WHEN 'approval' THEN 'by ' ELSE 'to ' END || policy.file_subject_words(p_rule)
+        || ' ' || CASE p_rule ->> 'effect' WHEN 'approval' THEN 'by ' ELSE 'to ' END
+        || policy.file_subject_words(p_rule)
         || concat_ws(', ', '', 'owner ' || (p_rule ->> 'owner'), 'policy "' || (p_rule ->> 'policy') || '"',
                      'object ' || (p_rule ->> 'object'), 'type ' || (p_rule ->> 'object_type'),
-                     'object group "' || (p_rule ->> 'object_group') || '"', 'name "' || (p_rule ->> 'name_pattern') || '"',
+                     'object group "' || (p_rule ->> 'object_group') || '"',
+                     'name "' || (p_rule ->> 'name_pattern') || '"',
                      'attribute "' || (p_rule ->> 'attribute_name') || '" = "' || (p_rule ->> 'attribute_value') || '"',
                      'from ' || (p_rule ->> 'valid_from'), 'until ' || (p_rule ->> 'valid_until'))
         || ' (' || (p_rule ->> 'reason') || ')'
@@ -143,17 +156,24 @@ COMMENT ON FUNCTION policy.file_rule_words IS 'A rule in words; internal';
 CREATE FUNCTION policy.file_line(p_kind text, p_domain text, p_name text, p_old jsonb, p_new jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN p_old IS NULL THEN '+ ' WHEN p_new IS NULL THEN '- ' ELSE '~ ' END
-        || CASE p_kind WHEN 'group member' THEN 'member' WHEN 'role client' THEN 'role' WHEN 'role group' THEN 'role' ELSE p_kind END
+        || CASE p_kind WHEN 'group member' THEN 'member' WHEN 'role client' THEN 'role' WHEN 'role group' THEN 'role'
+                       ELSE p_kind END
         || CASE WHEN p_kind = 'domain' THEN format(' "%s"', p_name) ELSE format(' in domain "%s": ', p_domain) END
-        || CASE WHEN p_kind IN ('group member', 'role client') THEN format('client "%s" of %s "%s"', coalesce(p_new, p_old) #>> '{}', split_part(p_kind, ' ', 1), p_name)
-                WHEN p_kind = 'role group' THEN format('group "%s" of role "%s"', coalesce(p_new, p_old) #>> '{}', p_name)
+        || CASE WHEN p_kind IN ('group member', 'role client')
+                THEN format('client "%s" of %s "%s"', coalesce(p_new, p_old) #>> '{}', split_part(p_kind, ' ', 1),
+                            p_name)
+                WHEN p_kind = 'role group'
+                THEN format('group "%s" of role "%s"', coalesce(p_new, p_old) #>> '{}', p_name)
                 WHEN p_kind = 'rule' THEN policy.file_rule_words(coalesce(p_new, p_old))
-                WHEN p_kind = 'constraint' THEN format('for %s: %s (%s)', policy.file_subject_words(coalesce(p_new, p_old)),
-                    policy.file_pairs(coalesce(p_new, p_old) - '{client,group,role,reason}'::text[]), coalesce(p_new, p_old) ->> 'reason')
+                WHEN p_kind = 'constraint'
+                THEN format('for %s: %s (%s)', policy.file_subject_words(coalesce(p_new, p_old)),
+                            policy.file_pairs(coalesce(p_new, p_old) - '{client,group,role,reason}'::text[]),
+                            coalesce(p_new, p_old) ->> 'reason')
                 WHEN p_kind = 'domain' THEN ''
                 ELSE format('"%s"', p_name) END
         || CASE WHEN p_old IS NOT NULL AND p_new IS NOT NULL THEN ': ' || policy.file_pairs(p_new, p_old)
-                WHEN p_kind IN ('domain', 'group', 'default') AND p_new IS NOT NULL THEN ': ' || policy.file_pairs(p_new) ELSE '' END
+                WHEN p_kind IN ('domain', 'group', 'default') AND p_new IS NOT NULL
+                THEN ': ' || policy.file_pairs(p_new) ELSE '' END
 $$;
 COMMENT ON FUNCTION policy.file_line IS 'A change as one line for people; internal';
 
@@ -162,24 +182,29 @@ CREATE FUNCTION policy.file_changes(p_doc jsonb)
 RETURNS TABLE (step bigint, kind text, domain text, name text, old jsonb, new jsonb, line text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH was AS MATERIALIZED (
-        SELECT f.*, CASE WHEN single THEN 'null' ELSE value END AS key, CASE WHEN f.kind = 'client' THEN '' ELSE f.domain END AS at
+        SELECT f.*, CASE WHEN single THEN 'null' ELSE value END AS key,
+               CASE WHEN f.kind = 'client' THEN '' ELSE f.domain END AS at
           FROM policy.file_facts(policy.file_now(NULL)) AS f),
     shall AS MATERIALIZED (
-        SELECT f.*, CASE WHEN single THEN 'null' ELSE value END AS key, CASE WHEN f.kind = 'client' THEN '' ELSE f.domain END AS at
+        SELECT f.*, CASE WHEN single THEN 'null' ELSE value END AS key,
+               CASE WHEN f.kind = 'client' THEN '' ELSE f.domain END AS at
           FROM policy.file_facts(p_doc) AS f),
     differ AS (
-        SELECT coalesce(n.kind, o.kind) AS kind, coalesce(n.domain, o.domain) AS domain, coalesce(n.name, o.name) AS name,
-               o.value AS old, n.value AS new
+        SELECT coalesce(n.kind, o.kind) AS kind, coalesce(n.domain, o.domain) AS domain,
+               coalesce(n.name, o.name) AS name, o.value AS old, n.value AS new
           FROM was o FULL JOIN shall n ON (o.kind, o.at, o.name, o.key, o.nth) = (n.kind, n.at, n.name, n.key, n.nth)
          WHERE o.value IS DISTINCT FROM n.value
            -- other domains, and clients that the file does not name, stay as they are
            AND (n.kind IS NOT NULL OR o.kind <> 'client' AND p_doc -> 'domains' ? o.domain)),
-    told AS (SELECT d.*, regexp_replace(policy.file_line(d.kind, d.domain, d.name, d.old, d.new), '[[:cntrl:]]+', ' ', 'g') AS line
+    told AS (SELECT d.*, regexp_replace(policy.file_line(d.kind, d.domain, d.name, d.old, d.new),
+                                        '[[:cntrl:]]+', ' ', 'g') AS line
                FROM differ d)
     SELECT row_number() OVER (ORDER BY
                CASE WHEN t.kind = 'domain' THEN 0
-                    WHEN t.new IS NULL THEN array_position('{rule,constraint,default,group member,role client,role group,role,group}', t.kind)
-                    ELSE 10 + array_position('{client,group,role,group member,role client,role group,constraint,default,rule}', t.kind) END,
+                    WHEN t.new IS NULL THEN array_position(
+                         '{rule,constraint,default,group member,role client,role group,role,group}', t.kind)
+                    ELSE 10 + array_position(
+                         '{client,group,role,group member,role client,role group,constraint,default,rule}', t.kind) END,
                t.domain COLLATE "C", t.line COLLATE "C"),
            t.kind, t.domain, t.name, t.old, t.new, t.line
       FROM told t
@@ -198,10 +223,11 @@ $$;
 COMMENT ON FUNCTION policy.diff IS 'What policy.apply() of this file would do, a line for each change (+ new, - gone, ~ different); no line: nothing. An error says what is wrong with the file.';
 
 -- ---- doing it ----
-CREATE FUNCTION policy.file_do_member(p_kind text, p_domain bigint, p_name text, p_value jsonb, p_add boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION policy.file_do_member(p_kind text, p_domain bigint, p_name text, p_value jsonb, p_add boolean)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    p_group  uuid := policy.named_id('group', p_domain, CASE p_kind WHEN 'role group' THEN p_value #>> '{}' ELSE p_name END);
+    p_group  uuid := policy.named_id('group', p_domain,
+                                     CASE p_kind WHEN 'role group' THEN p_value #>> '{}' ELSE p_name END);
     p_role   uuid := policy.named_id('role', p_domain, p_name);
     p_client uuid := (SELECT id FROM policy.client c WHERE p_kind <> 'role group' AND c.name = p_value #>> '{}');
 BEGIN
@@ -249,10 +275,12 @@ COMMENT ON FUNCTION policy.file_do_bound IS 'Adds a constraint, or removes the l
 CREATE FUNCTION policy.file_do_default(p_domain bigint, p_name text, p_new jsonb) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM policy.object_default d WHERE d.domain = p_domain AND d.object_type = policy.file_number('type', p_name);
+    DELETE FROM policy.object_default d
+     WHERE d.domain = p_domain AND d.object_type = policy.file_number('type', p_name);
     IF p_new IS NOT NULL THEN
         INSERT INTO policy.object_default (domain, object_type, attributes, reason, created_by)
-        VALUES (p_domain, policy.file_number('type', p_name), p_new -> 'attributes', p_new ->> 'reason', policy.author());
+        VALUES (p_domain, policy.file_number('type', p_name), p_new -> 'attributes', p_new ->> 'reason',
+                policy.author());
     END IF;
 END
 $$;
@@ -266,7 +294,8 @@ BEGIN
     CASE p_kind
     WHEN 'domain' THEN
         INSERT INTO policy.domain (id, name) SELECT max(id) + 1, p_name FROM policy.domain HAVING p_old IS NULL;
-        UPDATE policy.domain SET enabled = (p_new ->> 'enabled')::boolean, approval_hours = (p_new ->> 'approval_hours')::integer,
+        UPDATE policy.domain
+           SET enabled = (p_new ->> 'enabled')::boolean, approval_hours = (p_new ->> 'approval_hours')::integer,
                max_clients = (p_new ->> 'max_clients')::bigint, max_objects = (p_new ->> 'max_objects')::bigint
          WHERE name = p_name;
     WHEN 'client' THEN
@@ -278,7 +307,8 @@ BEGIN
         IF p_new IS NULL THEN
             DELETE FROM policy.client_group g WHERE g.domain = place AND g.name = p_name;
         ELSE
-            INSERT INTO policy.client_group AS g (domain, name, shares) VALUES (place, p_name, (p_new ->> 'shares')::boolean)
+            INSERT INTO policy.client_group AS g (domain, name, shares)
+            VALUES (place, p_name, (p_new ->> 'shares')::boolean)
             ON CONFLICT (domain, name) DO UPDATE SET shares = excluded.shares;
         END IF;
     WHEN 'role' THEN
@@ -338,7 +368,8 @@ END
 $$;
 COMMENT ON FUNCTION policy.file_lock IS 'Keeps others from changing the policy, and clients that move from making objects, until the transaction ends; internal';
 
-CREATE FUNCTION policy.apply(file text, reason text, expected text DEFAULT NULL) RETURNS TABLE (change text) LANGUAGE plpgsql
+CREATE FUNCTION policy.apply(file text, reason text, expected text DEFAULT NULL)
+RETURNS TABLE (change text) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     doc       jsonb := policy.file_read(apply.file);

@@ -10,8 +10,8 @@ DECLARE
     before integer;
 BEGIN
     IF coalesce(p_hours NOT BETWEEN 1 AND 8760, true) THEN
-        RAISE EXCEPTION 'requests can wait for 1 to 8760 hours, not for %', coalesce(p_hours::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
+        PERFORM policy.mistake(format('requests can wait for 1 to 8760 hours, not for %s',
+                                      coalesce(p_hours::text, 'NULL')));
     END IF;
     PERFORM policy.check_reason(p_reason);
     place := policy.domain_lock(p_domain);
@@ -39,8 +39,7 @@ DECLARE
 BEGIN
     SELECT * INTO r FROM policy.request WHERE id = p_id FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no request %', p_id USING ERRCODE = 'no_data_found',
-            HINT = 'Those that wait are in policy.requests.';
+        PERFORM policy.missing(format('there is no request %s', p_id), 'Those that wait are in policy.requests.');
     ELSIF r.state IN ('waiting', 'approved') AND r.expires_at <= clock_timestamp() THEN
         RAISE EXCEPTION 'request % expired at %', p_id, r.expires_at USING
             ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The client may ask again.';
@@ -95,7 +94,8 @@ BEGIN
         UPDATE policy.request q SET state = r.state WHERE q.id = r.id;
     END IF;
     PERFORM policy.note_request('Admin Approve Request', r,
-                                format('approvals=%s needed=%s state=%s reason=%s', have, r.needed, r.state, approve.reason));
+                                format('approvals=%s needed=%s state=%s reason=%s', have, r.needed, r.state,
+                                       approve.reason));
     RETURN r.state;
 END
 $$;
@@ -120,7 +120,8 @@ SELECT r.id AS number, c.name AS client, d.name AS domain, r.permission, r.objec
          WHERE n.object = r.object AND n.position >= 0) AS names,
        r.rule, (SELECT u.reason FROM policy.rule u WHERE u.id = r.rule) AS rule_reason,
        (SELECT count(*) FROM policy.approval a WHERE a.request = r.id) AS approvals, r.needed,
-       (SELECT array_agg(a.approver ORDER BY a.at, a.approver) FROM policy.approval a WHERE a.request = r.id) AS approvers,
+       (SELECT array_agg(a.approver ORDER BY a.at, a.approver)
+          FROM policy.approval a WHERE a.request = r.id) AS approvers,
        r.state, r.asked_at, r.expires_at
   FROM policy.request r JOIN policy.client c ON c.id = r.client JOIN policy.domain d ON d.id = r.domain
  WHERE r.state IN ('waiting', 'approved') AND r.expires_at > now();

@@ -60,7 +60,8 @@ BEGIN
     DELETE FROM policy.factor WHERE client = target AND kind = 'password' AND name = p_username;
     replaced := FOUND;
     INSERT INTO policy.factor (client, kind, name, salt, cost_log2, block_size, parallel, hash)
-    VALUES (target, 'password', p_username, p_salt, p_cost_log2, p_block_size, p_parallel, p_hash) RETURNING id INTO made;
+    VALUES (target, 'password', p_username, p_salt, p_cost_log2, p_block_size, p_parallel, p_hash)
+    RETURNING id INTO made;
     PERFORM policy.factor_changed(target, CASE WHEN replaced THEN 'Admin Change Password' ELSE 'Admin Add Password' END,
                                   format('factor=%s user=%s', made, p_username), p_reason);
     RETURN made;
@@ -76,16 +77,15 @@ DECLARE
     made   bigint;
 BEGIN
     IF jsonb_typeof(p_facts) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'the facts of a device are a JSON object' USING ERRCODE = 'invalid_parameter_value';
+        PERFORM policy.mistake('the facts of a device are a JSON object');
     END IF;
     IF p_facts = '{}' OR EXISTS (
         SELECT FROM jsonb_each(p_facts) AS f (key, value)
          WHERE f.key NOT IN ('DeviceSerialNumber', 'DeviceIdentifier', 'NetworkIdentifier', 'MachineIdentifier',
                              'MediaIdentifier')
             OR jsonb_typeof(f.value) <> 'string' OR octet_length(f.value #>> '{}') NOT BETWEEN 1 AND 255) THEN
-        RAISE EXCEPTION 'a device has at least one fact, each a text of 1 to 255 bytes'
-            USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'The names: DeviceSerialNumber, DeviceIdentifier, NetworkIdentifier, MachineIdentifier, MediaIdentifier.';
+        PERFORM policy.mistake('a device has at least one fact, each a text of 1 to 255 bytes',
+            'The names: DeviceSerialNumber, DeviceIdentifier, NetworkIdentifier, MachineIdentifier, MediaIdentifier.');
     END IF;
     PERFORM policy.factor_room(target, NULL);
     INSERT INTO policy.factor (client, kind, device, salt, cost_log2, block_size, parallel, hash)
@@ -104,16 +104,17 @@ BEGIN
     PERFORM policy.client_lock(c.name) FROM policy.factor f JOIN policy.client c ON c.id = f.client WHERE f.id = p_id;
     DELETE FROM policy.factor WHERE id = p_id RETURNING * INTO gone;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no second factor %', p_id USING ERRCODE = 'no_data_found',
-            HINT = 'policy.factors lists them.';
+        PERFORM policy.missing(format('there is no second factor %s', p_id), 'policy.factors lists them.');
     END IF;
-    PERFORM policy.factor_changed(gone.client, 'Admin Remove Factor', format('factor=%s kind=%s', p_id, gone.kind), p_reason);
+    PERFORM policy.factor_changed(gone.client, 'Admin Remove Factor', format('factor=%s kind=%s', p_id, gone.kind),
+                                  p_reason);
 END
 $$;
 COMMENT ON FUNCTION policy.factor_remove IS 'Removes a second factor by its number in policy.factors; holds from the next request of its client on';
 
 CREATE VIEW policy.factors AS
-SELECT f.id, c.name AS client, f.kind, f.name, f.device, f.hash IS NOT NULL AS has_password, c.second_factor AS required,
+SELECT f.id, c.name AS client, f.kind, f.name, f.device, f.hash IS NOT NULL AS has_password,
+       c.second_factor AS required,
        f.created_at
   FROM policy.factor f JOIN policy.client c ON c.id = f.client;
 COMMENT ON VIEW policy.factors IS 'Second factors of clients, without hashes';
