@@ -367,13 +367,11 @@ rc_t db_audit_tail(struct db_admin *a, unsigned count, int64_t *cursor, db_event
     const char *values[] = {most, after};
     PGresult *r = NULL;
     TRY(admin_text(a,
-                   "SELECT * FROM (SELECT at, stream, seq, client, fingerprint, address, protocol,"
-                   " correlation, position, operation, object, result, reason, duration_us, detail,"
-                   " hash, (extract(epoch FROM at) * 1000000)::bigint AS us FROM audit.events"
-                   " WHERE at > '1970-01-01 00:00:00+00'::timestamptz"
-                   "            + $2::bigint * interval '1 microsecond'"
-                   " ORDER BY at DESC, stream, seq DESC LIMIT $1::bigint) AS last"
-                   " ORDER BY at, stream, seq",
+                   "SELECT at, stream, seq, client, fingerprint, address, protocol, correlation, position,"
+                   " operation, object, result, reason, duration_us, detail, hash,"
+                   " (extract(epoch FROM at) * 1000000)::bigint AS us"
+                   " FROM audit.tail($1::bigint, '1970-01-01 00:00:00+00'::timestamptz"
+                   "                             + $2::bigint * interval '1 microsecond')",
                    2, values, &r));
     for (int i = 0; i < PQntuples(r); i++) {
         struct db_event_row e;

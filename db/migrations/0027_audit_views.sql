@@ -26,6 +26,31 @@ RETURN CASE WHEN algorithm <> 0 THEN audit.name_of(string_to_array(
      || 'GOST R 34.10-2012,GOST R 34.11-2012,GOST R 34.13-2015,GOST 28147-89,XMSS,SPHINCS-256,McEliece,'
      || 'McEliece-6960119,McEliece-8192128,Ed25519,Ed448', ','), algorithm) END;
 
+-- There is no order by time in any index: ever longer periods up to now, until one has rows enough.
+CREATE FUNCTION audit.tail(p_rows bigint DEFAULT 20, p_after timestamptz DEFAULT '-infinity')
+RETURNS SETOF audit.events LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    oldest timestamptz := greatest(p_after, (SELECT min(s.opened_at) - interval '1 day' FROM audit.stream s));
+    span   interval := '1 second';
+    start  timestamptz;
+    n      bigint;
+BEGIN
+    LOOP
+        start := greatest(now() - span, oldest);
+        SELECT count(*) INTO n FROM (SELECT FROM audit.event e WHERE e.at > start LIMIT p_rows) AS few;
+        EXIT WHEN n >= p_rows;
+        IF start <= oldest THEN
+            start := p_after; -- there are fewer in all
+            EXIT;
+        END IF;
+        span := span * 4;
+    END LOOP;
+    RETURN QUERY SELECT * FROM (SELECT * FROM audit.events e WHERE e.at > start ORDER BY e.at DESC, e.stream, e.seq DESC LIMIT p_rows) AS last
+                  ORDER BY last.at, last.stream, last.seq;
+END
+$$;
+COMMENT ON FUNCTION audit.tail IS 'The latest events (20), in order, those after a time alone if one is given: SELECT * FROM audit.tail(100)';
+
 DROP FUNCTION audit.key_events(uuid);
 CREATE FUNCTION audit.key_events(p_key uuid, p_from timestamptz DEFAULT '-infinity', p_until timestamptz DEFAULT 'infinity')
 RETURNS SETOF audit.events LANGUAGE sql STABLE
@@ -164,8 +189,10 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION audit.keys_past IS 'Keys that were deactivated or compromised at least so many days ago (0) and are not destroyed, the longest first';
 
--- One look into the index for each key: the first use ends it, and a key has no event before it was made.
+-- One look into the index for each key: the first use ends it, and a key has no event before it was made. A bitmap of
+-- all events of the key would be made in every month before the first of them is seen: thirty times the work.
 CREATE FUNCTION audit.keys_unused(p_days integer DEFAULT 90) RETURNS SETOF audit.keys LANGUAGE sql STABLE
+SET enable_bitmapscan = off SET jit = off
 BEGIN ATOMIC
     SELECT * FROM audit.keys k
      WHERE k.state NOT IN ('Destroyed', 'Destroyed Compromised') AND k.created < now() - make_interval(days => p_days)
@@ -280,7 +307,7 @@ COMMENT ON FUNCTION audit.days IS 'A line for each day (UTC) of a period (the la
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
 GRANT SELECT ON audit.clients, audit.exports, audit.key_inventory, audit.keys_without_owner TO holdfast_auditor;
 GRANT EXECUTE ON FUNCTION audit.name_of TO holdfast_auditor, holdfast_policy;
-GRANT EXECUTE ON FUNCTION audit.key_events, audit.key_users, audit.client_events, audit.refusals,
+GRANT EXECUTE ON FUNCTION audit.tail, audit.key_events, audit.key_users, audit.client_events, audit.refusals,
     audit.refusals_by_reason, audit.refusals_by_client, audit.exports_of, audit.keys_older_than, audit.keys_due,
     audit.keys_past, audit.keys_unused, audit.is_admin_act, audit.admin_acts, audit.policy_changes, audit.last_activity,
     audit.client_activity, audit.days TO holdfast_auditor;

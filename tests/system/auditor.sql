@@ -9,6 +9,7 @@ SELECT at, client, operation, result, reason, object FROM audit.key_events(:'key
 SELECT * FROM audit.key_users(:'key');
 SELECT operation FROM audit.key_events(:'key', :'since', 'infinity') LIMIT 1;
 SELECT count(*) FROM audit.key_events(:'key', '-infinity', :'since');
+SELECT count(*), bool_and(at <= now()) AS past FROM audit.tail(3);
 \echo What did this client do?
 SELECT operation, result, reason, protocol, duration_us > 0 AS measured, fingerprint FROM audit.client_events('auditor', :'since');
 SELECT count(*) FROM audit.client_events('no such client');

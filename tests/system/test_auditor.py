@@ -74,48 +74,89 @@ def session(state, key, since):
 
 # ---- plans ----
 
+# The plan of every statement, those inside of functions too, as the auditor has it.
+EXPLAIN = """LOAD 'auto_explain';
+SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET auto_explain.log_timing = off;
+SET auto_explain.log_nested_statements = on; SET auto_explain.log_format = json; SET auto_explain.log_level = notice;
+SET ROLE holdfast_auditor;
+\\o /dev/null
+SELECT * FROM %s;"""
+
+
 def nodes(plan):
     yield plan
     for below in plan.get("Plans", []):
         yield from nodes(below)
 
 
-def plans(state, key):
-    """Of a partition with rows nothing is read by a sequential scan, unless the period takes in all of it; and none
-    outside the period is opened."""
-    inside = state.psql("SELECT date_trunc('month', now() - interval '3 months') + interval '5 days', "
-                        "date_trunc('month', now() - interval '3 months') + interval '7 days', "
-                        "'event_' || to_char(now() AT TIME ZONE 'UTC' - interval '3 months', 'YYYY_MM')")[0]
-    period, month = "'%s', '%s'" % tuple(inside[:2]), inside[2]
-    # the default partition and those to come are nearly empty
-    big = {r[0] for r in state.psql("SELECT relname FROM pg_class WHERE relname LIKE 'event\\_2%' AND reltuples > 5000")}
-    tap.ok(len(big) >= MONTHS, "there is a year of rows to plan for", big)
-    some = state.psql("SELECT object FROM audit.events WHERE client = 'load-1' AND object IS NOT NULL LIMIT 1")[0][0]
-    for query, only in (
-            ("audit.key_events('%s')" % some, None),
-            ("audit.key_events('%s', %s)" % (some, period), month),
-            ("audit.key_users('%s')" % some, None),
+def plans_of(state, query):
+    answer = subprocess.run(["psql", "-X", "-q", "-U", "postgres", "-f", "-"], input=EXPLAIN % query, capture_output=True,
+                            text=True, env={"PATH": os.environ["PATH"], **state.env}, timeout=180)
+    texts = re.split(r"^(?:psql\S* )?NOTICE:  duration: [\d.]+ ms  plan:\n", answer.stderr, flags=re.M)[1:]
+    plans = [json.JSONDecoder().raw_decode(text)[0]["Plan"] for text in texts]
+    if not plans or re.search(r"^(psql\S* )?ERROR:", answer.stderr, re.M):
+        raise RuntimeError(answer.stderr)
+    return plans
+
+
+class Question:
+    """What one question reads of the months of the trail. The default partition and those to come are nearly empty."""
+
+    def __init__(self, state, query, big):
+        self.plans = plans_of(state, query)
+        every = [n for p in self.plans for n in nodes(p) if str(n.get("Relation Name", "")).startswith("event_")]
+        self.named = {n["Relation Name"] for n in every}
+        scans = [n for n in every if n["Relation Name"] in big and n["Actual Loops"] > 0]
+        self.whole = [n for n in scans if n["Node Type"] == "Seq Scan"]
+        # For each of many keys one row is wanted: a bitmap has all of them made first.
+        self.bitmaps = [n for n in scans if n["Actual Loops"] > 20 and n["Node Type"] == "Bitmap Heap Scan"]
+
+    def wrong(self, inside):
+        """inside: the month that the period is of; None: all of them."""
+        outside = self.named - {inside} if inside else set()
+        return [w for w in (self.whole, self.bitmaps, outside) if w]
+
+
+def questions(key, period, month):
+    """Those of holdfast-audit(7), and the month that each is of."""
+    return (("audit.key_events('%s')" % key, None),
+            ("audit.key_events('%s', %s)" % (key, period), month),
+            ("audit.key_users('%s')" % key, None),
             ("audit.client_events('load-1')", None),
             ("audit.client_events('load-1', %s)" % period, month),
+            ("audit.client_activity()", None),
             ("audit.refusals(%s)" % period, month),
             ("audit.refusals_by_reason(%s)" % period, month),
             ("audit.refusals_by_client(%s)" % period, month),
+            ("audit.failures WHERE object = '%s'" % key, None),
             ("audit.exports_of(%s)" % period, month),
             ("audit.exports_of(%s, p_client => 'load-1')" % period, month),
-            ("audit.exports_of('-infinity', p_key => '%s')" % some, None),
-            ("audit.exports WHERE object = '%s'" % some, None),
-            ("audit.failures WHERE object = '%s'" % some, None),
-            ("audit.events WHERE client_id = (SELECT id FROM audit.clients WHERE name = 'load-1') AND at > now() - interval '40 days'", None),
+            ("audit.exports_of('-infinity', p_key => '%s')" % key, None),
+            ("audit.exports WHERE object = '%s'" % key, None),
+            ("audit.keys_unused()", None),
             ("audit.admin_acts()", None),
             ("audit.policy_changes('-infinity')", None),
-            ("audit.keys_unused()", None),
-            ("audit.days(%s)" % period, month)):
-        plan = json.loads(state.psql("EXPLAIN (ANALYZE, TIMING off, FORMAT JSON) SELECT * FROM " + query)[0][0])[0]["Plan"]
-        scans = [n for n in nodes(plan) if str(n.get("Relation Name", "")).startswith("event_")]
-        whole = [n for n in scans if n["Relation Name"] in big and n["Node Type"] == "Seq Scan" and n["Actual Loops"] > 0]
-        outside = [n["Relation Name"] for n in scans if only and n["Relation Name"] != only]
-        tap.ok(scans and not whole and not outside, "an index serves %s" % re.sub(r"'[^']*'", "'...'", query),
-               json.dumps([whole, outside])[:2000])
+            ("audit.days(%s)" % period, month),
+            ("audit.tail(20)", None),
+            ("audit.events WHERE at >= '%s' AND at < '%s'" % tuple(period.strip("'").split("', '")), month),
+            ("audit.events WHERE client_id = (SELECT id FROM audit.clients WHERE name = 'load-1')"
+             " AND at > now() - interval '40 days'", None))
+
+
+def plans(state, key):
+    """No month with rows is read as a whole, none outside the period is opened, and where one row is wanted no others are
+    looked for."""
+    inside = state.psql("SELECT date_trunc('month', now() - interval '3 months') + interval '5 days', "
+                        "date_trunc('month', now() - interval '3 months') + interval '7 days', "
+                        "'event_' || to_char(now() AT TIME ZONE 'UTC' - interval '3 months', 'YYYY_MM')")[0]
+    big = {r[0] for r in state.psql("SELECT relname FROM pg_class WHERE relname LIKE 'event\\_2%' AND reltuples > 5000")}
+    tap.ok(len(big) >= MONTHS, "there is a year of rows to plan for", big)
+    some = state.psql("SELECT object FROM audit.events WHERE client = 'load-1' AND object IS NOT NULL LIMIT 1")[0][0]
+    for query, month in questions(some, "'%s', '%s'" % tuple(inside[:2]), inside[2]):
+        asked = Question(state, query, big)
+        wrong = asked.wrong(month)
+        tap.ok(asked.named and not wrong, "an index serves %s" % re.sub(r"'[^']*'", "'...'", query),
+               json.dumps([str(w) for w in wrong])[:2000])
 
 
 # ---- rights ----

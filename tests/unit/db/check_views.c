@@ -70,6 +70,38 @@ START_TEST(acts_of_administrators_are_found_in_any_stream)
 }
 END_TEST
 
+#define TAIL(arguments)                                                                                                \
+    "SELECT coalesce(string_agg(operation, ' ' ORDER BY at, seq), '') FROM audit.tail(" arguments                      \
+    ") WHERE operation <> 'Admin Add Client'"
+
+/* Whenever they were written: long ago, lately, or by a clock that was ahead. */
+START_TEST(the_latest_events_are_found)
+{
+    static const int64_t ages_s[] = {400 * INT64_C(86400), 40 * INT64_C(86400), 3600, 2, -3600};
+    static const char *const acts[] = {"Old", "Month", "Hour", "Now", "Ahead"};
+    struct worker w;
+    struct probe p;
+    unsigned n = 0;
+    worker_open(&w, fresh_database(), NULL);
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+        probe_audit(&p, &w, acts[i], &n);
+        p.event.time_us -= ages_s[i] * 1000000;
+        ck_assert_int_eq(probe_run(&w, &p), DB_DONE);
+    }
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, TAIL("1")), "Ahead");
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT count(*) FROM audit.tail(5)"), "5");
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                              "SELECT bool_or(operation = 'Month') AND NOT bool_or(operation = 'Old') FROM audit.tail(7)"),
+                     "t");
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                              "SELECT min(operation) || ' ' || count(*) FROM audit.tail(100) WHERE at < now() - interval"
+                              " '1 year'"),
+                     "Old 1");
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, TAIL("100, now() + interval '1 minute'")), "Ahead");
+    worker_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("db views");
@@ -77,6 +109,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, numbers_of_all_sizes_have_a_name);
     tcase_add_test(t, acts_of_administrators_are_found_in_any_stream);
+    tcase_add_test(t, the_latest_events_are_found);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
