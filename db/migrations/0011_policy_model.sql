@@ -103,7 +103,7 @@ CREATE TABLE policy.permission (
 );
 COMMENT ON TABLE policy.permission IS 'Permissions, one for each KMIP operation; in rules "@class" names all of a class, "*" all';
 COMMENT ON COLUMN policy.permission.name IS 'As in rules: "get", "create-key-pair"';
-COMMENT ON COLUMN policy.permission.class IS 'make, read, change, life-cycle or server';
+COMMENT ON COLUMN policy.permission.class IS 'make, read, change, life-cycle, use or server';
 COMMENT ON COLUMN policy.permission.needs_object IS 'Whether it is about an object that exists';
 INSERT INTO policy.permission (name, class, needs_object) VALUES
     ('query', 'server', false), ('log', 'server', false), ('interop', 'server', false),

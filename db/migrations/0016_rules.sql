@@ -39,11 +39,12 @@ BEGIN
         PERFORM policy.mistake(
             format('only what is done to an object that exists, asked for by itself, can wait for approval: not %s',
                    cannot),
-            (SELECT format('Name what is meant of: %s; or all of a class: %s.', string_agg(c.names, ', '),
-                           string_agg('@' || c.class, ', ') FILTER (WHERE c.whole))
+            (SELECT format('Name what is meant of: %s; or all of a class: %s.',
+                           string_agg(c.names, ', ' ORDER BY c.class),
+                           string_agg('@' || c.class, ', ' ORDER BY c.class) FILTER (WHERE c.whole))
                FROM (SELECT p.class, bool_and(policy.can_wait(p)) AS whole,
                             string_agg(p.name, ', ' ORDER BY p.name) FILTER (WHERE policy.can_wait(p)) AS names
-                       FROM policy.permission p GROUP BY p.class ORDER BY p.class) AS c));
+                       FROM policy.permission p GROUP BY p.class) AS c));
     END IF;
 END
 $$;

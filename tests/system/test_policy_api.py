@@ -112,8 +112,8 @@ def mistakes(state):
                         "HINT:  It is one of: Certificate, Sym"),
                        ("require_approval('client first', '{@read}', 'r')",
                         "HINT:  Name what is meant of: add-attribute, delete-attribute, modify-attribute, set-attribute, "
-                        "activate, destroy, revoke, check, get, get-attribute-list, get-attributes; or all of a class: "
-                        "@change, @life-cycle."),
+                        "activate, destroy, revoke, check, get, get-attribute-list, get-attributes"),
+                       ("require_approval('client first', '{@read}', 'r')", "; or all of a class: @change, @life-cycle"),
                        ("rule_remove(-1, 'r')", "HINT:  'holdfast policy list' or policy.rules shows them")):
         try:
             tap.ok(False, "policy.%s is refused" % call, state.psql("SELECT policy.%s" % call, role="holdfast_policy"))
