@@ -129,7 +129,8 @@ def targets(f, idle):
         ((pipe,), pipe + ", of the floor at 64", lambda: f(pipe, "share"), lambda: 0.5, True),
         ((pipe, "get 64"), pipe + ", of own get 64", lambda: f(pipe, "ops_per_s") / f("get 64", "ops_per_s"),
          lambda: 1, True),
-        (("create 64",), "create 64, p99 us", lambda: f("create 64", "p99_us"), lambda: 2 * f("get 64", "p99_us"), False),
+        (("create 64",), "create 64, p99 us", lambda: f("create 64", "p99_us"), lambda: 2 * f("get 64", "p99_us"),
+         False),
         (("handshake full",), "full handshake, of the floor", lambda: f("handshake full", "share"), lambda: 0.9, True),
         (("handshake full", "handshake resumed"), "resumed handshake, of own full",
          lambda: f("handshake resumed", "ops_per_s") / f("handshake full", "ops_per_s"), lambda: 2.5, True)]

@@ -40,7 +40,8 @@ def check_config():
     tap.ok(not missing, "every option is in holdfast.conf(5)", missing)
     gone = [o for o in written if o not in table]
     tap.ok(not gone, "holdfast.conf(5) has no option that is gone", gone)
-    full = re.findall(r'^OPTION\((\w+), (\w+), (\w+), "([^"]*)", (\d+), (\d+), "([^"]*)", (\w+),\s*"((?:[^"\\]|\\.)*)"\)',
+    full = re.findall(r'^OPTION\((\w+), (\w+), (\w+), "([^"]*)", (\d+), (\d+), "([^"]*)", (\w+),\s*'
+                      r'"((?:[^"\\]|\\.)*)"\)',
                       read("server/base/config.def"), re.M)
     stale = []
     for part, name, kind, preset, least, most, unit, when, text in full:
@@ -52,7 +53,8 @@ def check_config():
         if when == "RELOAD":
             wanted.append("Reload.")
         stale += [name + ": " + w for w in wanted if w not in entry]
-    tap.ok(len(full) == len(table) and not stale, "holdfast.conf(5) tells meaning, default and range as the table", stale)
+    tap.ok(len(full) == len(table) and not stale, "holdfast.conf(5) tells meaning, default and range as the table",
+           stale)
     example = read("deploy/holdfast.conf.example")
     section, wrong = None, []
     for line in example.splitlines():
@@ -108,7 +110,8 @@ def check_completion():
     script = os.path.join(SRC, "deploy/completion/holdfast")
     ask = (". '%s'; COMP_WORDS=('%s' %%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _holdfast; echo \"${COMPREPLY[*]}\""
            % (script, HOLDFAST))
-    for words, want in [("ke", "key"), ("key lo", "locate"), ("audit ''", "drop export forward partitions retention stubs tail verify"),
+    for words, want in [("ke", "key"), ("key lo", "locate"),
+                        ("audit ''", "drop export forward partitions retention stubs tail verify"),
                         ("key get --std", "--stdout")]:
         answer = subprocess.run(["bash", "-c", ask % words], capture_output=True, text=True, timeout=60)
         tap.ok(answer.stdout.strip() == want, "completion of 'holdfast %s' is %s" % (words, want),

@@ -36,7 +36,8 @@ def fields(version, given, tag=0x420125):
 def plain(**more):
     """Attributes of an AES key, by the first words of their names; None leaves one out."""
     words = {"algorithm": "Cryptographic Algorithm", "length": "Cryptographic Length",
-             "mask": "Cryptographic Usage Mask", "name": "Name", "active": "Activation Date", "until": "Deactivation Date",
+             "mask": "Cryptographic Usage Mask", "name": "Name", "active": "Activation Date",
+             "until": "Deactivation Date",
              "contact": "Contact Information", "group": "Object Group"}
     return {words[k]: v for k, v in {"algorithm": AES, "length": 256, "mask": 12, **more}.items()}
 

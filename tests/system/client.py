@@ -7,7 +7,8 @@ import struct
 STRUCT, INT, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE, INTERVAL = range(1, 11)
 OPS = {"Create": 1, "Create Key Pair": 2, "Register": 3, "Locate": 8, "Check": 9, "Get": 10, "Get Attributes": 11,
        "Get Attribute List": 12, "Add Attribute": 13, "Modify Attribute": 14, "Delete Attribute": 15, "Activate": 18,
-       "Revoke": 19, "Destroy": 20, "Query": 24, "Discover Versions": 30, "Encrypt": 31, "Decrypt": 32, "Log": 0x2C, "Set Attribute": 49, "Interop": 0x34}
+       "Revoke": 19, "Destroy": 20, "Query": 24, "Discover Versions": 30, "Encrypt": 31, "Decrypt": 32, "Log": 0x2C,
+       "Set Attribute": 49, "Interop": 0x34}
 SUCCESS, FAILED, PENDING, UNDONE = range(4)
 CONTINUE, STOP, UNDO = range(1, 4)
 STATES = {1: "PreActive", 2: "Active", 3: "Deactivated", 4: "Compromised", 5: "Destroyed", 6: "DestroyedCompromised"}

@@ -82,7 +82,8 @@ def run(state):
     code, error = state.json("key", "locate", env={"HOLDFAST_PORT": "1"})
     tap.ok(code == 3, "no server there: exit 3", error)
     code, error = state.json("key", "locate", env={"HOLDFAST_CERT": "/nonexistent"})
-    tap.ok(code == 5 and "No such file" in error.get("error", ""), "no certificate file: exit 5, and it says why", error)
+    tap.ok(code == 5 and "No such file" in error.get("error", ""), "no certificate file: exit 5, and it says why",
+           error)
     code, status = state.json("status")
     tap.ok(code == 0 and status["healthy"] and status["vault"]["report"]["self_approved"],
            "status says that all is well, and self-approved", status)
@@ -99,7 +100,8 @@ def run(state):
     with open(bad, "w", encoding="ascii") as f:
         f.write("[server]\nport = 70000\n")
     answer = state.holdfast("config", "check", "--config", bad)
-    tap.ok(answer.returncode == 1 and b":2:" in answer.stderr, "config check names the line of a mistake", answer.stderr)
+    tap.ok(answer.returncode == 1 and b":2:" in answer.stderr, "config check names the line of a mistake",
+           answer.stderr)
     answer = state.holdfast("init", "--self-approve")
     tap.ok(answer.returncode == 1, "a second init is refused", answer.stderr)
     answer = state.holdfast("ca", "init")
@@ -116,7 +118,8 @@ def run(state):
            "an empty certificate request gets no certificate", answer)
     many = ",".join("host-%d.example" % i for i in range(40))
     answer = state.holdfast("server-cert", "renew", "--dns", many)
-    tap.ok(answer.returncode == 1 and b"32 hosts" in answer.stderr, "no host of too many is left out unsaid", answer.stderr)
+    tap.ok(answer.returncode == 1 and b"32 hosts" in answer.stderr, "no host of too many is left out unsaid",
+           answer.stderr)
     code, clients = state.json("client", "list")
     tap.ok(code == 0 and any(c["client"] == "first" and c["enabled"] for c in clients), "client list shows it", clients)
     for name in ("secret/auth.key", "secret/recovery.key", "secret/escrow", "ca/ca.key", "etc/server.key"):

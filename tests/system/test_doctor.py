@@ -62,7 +62,8 @@ class Workshop:
         for file in ("index", "index.attr"):
             self.write(file, b"")
         self.write("ca.conf", b"[ca]\ndefault_ca=d\n[d]\ndatabase=index\nnew_certs_dir=.\npolicy=p\nrand_serial=yes\n"
-                              b"unique_subject=no\nemail_in_dn=no\n[p]\ncommonName=optional\norganizationName=optional\n")
+                              b"unique_subject=no\nemail_in_dn=no\n"
+                              b"[p]\ncommonName=optional\norganizationName=optional\n")
         how = ["-selfsign"] if issuer == "self" else ["-cert", cert]
         self.openssl("ca", "-config", "ca.conf", "-batch", "-notext", "-in", name + ".csr", "-out", name + ".pem",
                      "-keyfile", signer, *how, "-md", digest, "-startdate", start.strftime(stamp), "-enddate",
@@ -98,15 +99,18 @@ class Doctor:
             and answer["admitted"] is False
         if key:
             good = good and not let_in(self.state, cert, key)
-        tap.ok(good, "doctor: %s is found%s" % (sentence or code_wanted, ", and the server agrees" if key else ""), answer)
+        tap.ok(good, "doctor: %s is found%s" % (sentence or code_wanted, ", and the server agrees" if key else ""),
+               answer)
 
 
 def check_good(state, doctor):
     files, _ = add_client(state, "doctor-1")
     code, answer, found = doctor.ask(files["cert"], "--key", files["key"])
     tap.ok(code == 0 and answer["admitted"] and answer["client"] == "doctor-1" and not found
-           and let_in(state, files["cert"], files["key"]), "doctor: a good certificate has nothing, and is let in", answer)
-    tap.ok(answer["names"] == [{"kind": "uri", "value": URI + "doctor-1"}] and answer["fingerprint"] and answer["issuer"],
+           and let_in(state, files["cert"], files["key"]), "doctor: a good certificate has nothing, and is let in",
+           answer)
+    tap.ok(answer["names"] == [{"kind": "uri", "value": URI + "doctor-1"}] and answer["fingerprint"] and
+           answer["issuer"],
            "doctor: it says what the certificate says", answer)
     text = state.holdfast("client", "doctor", files["cert"])
     tap.ok(text.returncode == 0 and b"would let it in as doctor-1." in text.stdout, "doctor: in words too", text.stdout)
@@ -178,7 +182,8 @@ def check_chains(doctor, shop):
     shop.make("between", subject="/CN=Between", sans=None, extra=root)
     cert = shop.make("of-between", issuer="between")
     doctor.finds("issuer-unknown", cert, sentence="an authority between that is not sent along")
-    doctor.finds("crl-missing", cert, "--chain", shop.path("between.pem"), sentence="an authority between without a CRL")
+    doctor.finds("crl-missing", cert, "--chain", shop.path("between.pem"),
+                 sentence="an authority between without a CRL")
     shop.make("no-ca", subject="/CN=No authority", sans=None, extra="basicConstraints=CA:false\n")
     found = doctor.ask(shop.make("of-no-ca", issuer="no-ca"), "--chain", shop.path("no-ca.pem"))[2]
     tap.ok("issuer-no-ca" in found or "issuer-unknown" in found, "doctor: an issuer that is no authority", found)
@@ -204,7 +209,8 @@ def check_policy(state, doctor, shop, files):
     shop.make("stranger", issuer="self", sans="URI:" + URI + "doctor-1")
     doctor.finds("other-issuer", shop.path("stranger.pem"), sentence="a name that is known of another issuer")
     found = doctor.ask(shop.make("unlisted", sans="URI:" + URI + "doctor-1"))
-    tap.ok(found[0] == 0 and "unlisted" in found[2] and let_in(state, shop.path("unlisted.pem"), shop.path("unlisted.key")),
+    tap.ok(found[0] == 0 and "unlisted" in found[2] and
+           let_in(state, shop.path("unlisted.pem"), shop.path("unlisted.key")),
            "doctor: a certificate that policy does not list is said, and let in", found)
 
 
@@ -217,7 +223,8 @@ def check_server_files(state, doctor, shop, files):
         lines = [l for l in text.splitlines() if l.split("=")[0].strip() != option or not l.strip().startswith(option)]
         conf = shop.write("own.conf", ("\n".join(lines) + "\n[tls]\n%s = %s\n" % (option, path)).encode())
         got, answer = state.json("client", "doctor", files["cert"], env={"HOLDFAST_CONFIG": conf})
-        tap.ok(got == 1 and code in [f["code"] for f in answer.get("findings", [])], "doctor: %s is found" % code, answer)
+        tap.ok(got == 1 and code in [f["code"] for f in answer.get("findings", [])], "doctor: %s is found" % code,
+               answer)
 
     for file in ("index", "crlnumber"):
         shop.write(file, b"01\n" if file == "crlnumber" else b"")

@@ -27,7 +27,8 @@ class Node:
         os.makedirs(folder + "/run")
         self.conf = self.configure()
         self.env = {"HOLDFAST_CONFIG": self.conf, "HOLDFAST_PORT": str(self.port),
-                    "HOLDFAST_CA": self.path("ca/ca.pem"), "HOLDFAST_CERT": self.path("first/cert.pem"), "HOLDFAST_KEY": self.path("first/key.pem")}
+                    "HOLDFAST_CA": self.path("ca/ca.pem"), "HOLDFAST_CERT": self.path("first/cert.pem"),
+                    "HOLDFAST_KEY": self.path("first/key.pem")}
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -83,7 +84,8 @@ def make(node, auth, recovery):
         node.step("init refuses %s %s" % wrong, "init", "--auth", auth[1], "--request", path("request"), *wrong, want=2)
     node.step("init writes a request", "init", "--auth", auth[1], "--request", path("request"), "--pcrs", "7,14",
               "--nv-index", "0x01800810")
-    node.step("another key does not approve it", "approval", "sign", "--request", path("request"), "--key", other, "--recovery",
+    node.step("another key does not approve it", "approval", "sign", "--request", path("request"), "--key", other,
+              "--recovery",
               recovery[1], "--out", path("bad"), want=1)
     node.step("the approval key does", "approval", "sign", "--request", path("request"), "--key", auth[0], "--recovery",
               recovery[1], "--out", path("response"))
@@ -122,10 +124,12 @@ def lose_the_tpm(node, auth, recovery):
               want=1)
     node.step("recovery restore writes a request", "recovery", "restore", *escrow, "--request", path("request2"),
               "--pcrs", "7")
-    node.step("another key does not approve it", "approval", "sign", "--request", path("request2"), "--key", path("other.pem"),
+    node.step("another key does not approve it", "approval", "sign", "--request", path("request2"), "--key",
+              path("other.pem"),
               "--out", path("bad"), want=1)
     node.step("a response to another request is refused", "recovery", "restore", "--response", path("response"), want=1)
-    node.step("the approval key approves it", "approval", "sign", "--request", path("request2"), "--key", auth[0], "--out",
+    node.step("the approval key approves it", "approval", "sign", "--request", path("request2"), "--key", auth[0],
+              "--out",
               path("response2"))
     node.step("recovery restore takes the response", "recovery", "restore", "--response", path("response2"))
     node.start()

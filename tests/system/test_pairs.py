@@ -92,10 +92,12 @@ def registered(state, folder):
                "%s: what it is was found in it" % name, have)
         if name == "cert":
             tap.ok(have.get("CertificateSubjectCN") == ["pairs"] and have.get("CertificateIssuerC") == ["SE"]
-                   and have.get("DigitalSignatureAlgorithm") is not None, "the certificate's names are attributes", have)
+                   and have.get("DigitalSignatureAlgorithm") is not None, "the certificate's names are attributes",
+                   have)
     code, made = state.json("key", "register", "--in", path("der"), "--type", "PrivateKey")
     answer = state.holdfast("key", "get", made.get("id", "?"), "--format", "PKCS_1", "--pem", "--stdout")
-    tap.ok(code == 0 and answer.stdout == open(path("p1"), "rb").read(), "DER of PKCS 8 goes in, PEM of PKCS 1 comes out",
+    tap.ok(code == 0 and answer.stdout == open(path("p1"), "rb").read(),
+           "DER of PKCS 8 goes in, PEM of PKCS 1 comes out",
            (made, answer))
     with open(path("bad"), "wb") as f:
         f.write(open(path("der"), "rb").read()[:-1])

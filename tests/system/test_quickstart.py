@@ -19,7 +19,8 @@ def keepers_die(state):
     now = [state.pid(n) for n in ("supervisor", "swtpm", "postgres")]
     tap.ok(answer.returncode == 0 and not any(os.path.exists("/proc/%d" % p) for p in left) and not set(left) & set(now)
            and all(state.keeper(n) for n in ("holdfastd", "swtpm", "postgres")),
-           "after the keepers were killed all is started anew and nothing is left behind", answer.stdout + answer.stderr)
+           "after the keepers were killed all is started anew and nothing is left behind",
+           answer.stdout + answer.stderr)
 
 
 def mistakes(state):

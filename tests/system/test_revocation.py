@@ -72,7 +72,8 @@ def run(state):
                     "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem", "-days", "2", "-subj",
                     "/CN=first", "-addext", "subjectAltName=URI:urn:holdfast:client:first"], check=True,
                    capture_output=True)
-    nothing(state, "a certificate of another authority gets nothing", cert=folder + "/cert.pem", key=folder + "/key.pem")
+    nothing(state, "a certificate of another authority gets nothing", cert=folder + "/cert.pem",
+            key=folder + "/key.pem")
     nothing(state, "the server's own certificate is no client's", cert=os.path.join(state.dir, "etc/server.pem"),
             key=os.path.join(state.dir, "etc/server.key"))
     context = ssl.create_default_context(cafile=state.env["HOLDFAST_CA"])
@@ -103,8 +104,10 @@ def run(state):
            answer.stderr)
     link.close()
     answer = state.holdfast("client", "add", "signed-2", "--renew", "--csr", request, "--out", folder)
-    tap.ok(answer.returncode == 1 and b"not overwritten" in answer.stderr, "no certificate is overwritten", answer.stderr)
+    tap.ok(answer.returncode == 1 and b"not overwritten" in answer.stderr, "no certificate is overwritten",
+           answer.stderr)
     state.psql("SELECT policy.client_enable('signed-2', false)", role="holdfast_policy")
     nothing(state, "a disabled client gets nothing", cert=folder + "/cert.pem", key=folder + "/key.pem")
-    told = [x for x in state.log().splitlines() if "event=conn.refused" in x and 'uri="urn:holdfast:client:signed-2"' in x]
+    told = [x for x in state.log().splitlines()
+            if "event=conn.refused" in x and 'uri="urn:holdfast:client:signed-2"' in x]
     tap.ok(told, "the log says who was refused", state.log()[-1000:])

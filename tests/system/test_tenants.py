@@ -28,7 +28,8 @@ def told(result):
 
 
 def domain(state, name):
-    rows = state.psql("SELECT enabled, has_key, coalesce(max_clients, -1), clients FROM policy.domains WHERE name = '%s'" % name,
+    rows = state.psql("SELECT enabled, has_key, coalesce(max_clients, -1), clients FROM policy.domains "
+                      "WHERE name = '%s'" % name,
                       role="holdfast_policy")
     return rows[0] if rows else None
 
@@ -78,7 +79,8 @@ def pair_use(name):
     """Create Key Pair with a Template, and all else it needs: only the Template can be what is missing."""
     named = item(0x420053, STRUCT, client.name_value(name))
     common = [named, attribute("Cryptographic Algorithm", ENUM, 6), attribute("Cryptographic Length", INT, 256)]
-    masks = [item(tag, STRUCT, [attribute("Cryptographic Usage Mask", INT, mask)]) for tag, mask in ((0x420065, 1), (0x42006E, 2))]
+    masks = [item(tag, STRUCT, [attribute("Cryptographic Usage Mask", INT, mask)])
+             for tag, mask in ((0x420065, 1), (0x42006E, 2))]
     return [item(0x42001F, STRUCT, common), *masks]
 
 
@@ -167,7 +169,8 @@ def untag(payload):
 def check_templates(link, template, whose):
     for operation, ask in BY_TEMPLATE.items():
         missing, other = link.call(ask("no such template")), link.call(ask(template))
-        tap.ok(not other.ok and told(other) == told(missing), "%s: a Template of %s is a missing one" % (operation, whose),
+        tap.ok(not other.ok and told(other) == told(missing),
+               "%s: a Template of %s is a missing one" % (operation, whose),
                (other, missing))
 
 
@@ -240,7 +243,8 @@ def check_limits(state):
     refused(state, ("domain", "limits", "north"), "say which", "limits want a limit", 2)
     refused(state, ("domain", "limits", "nowhere", "--max-objects", "1"), "no domain", "and a domain")
     _, answer = enrol(state, "nobody", "nowhere")
-    tap.ok(answer.returncode == 1 and b"no domain nowhere" in answer.stderr, "no client of a domain that is not", answer.stderr)
+    tap.ok(answer.returncode == 1 and b"no domain nowhere" in answer.stderr, "no client of a domain that is not",
+           answer.stderr)
 
 
 def check_groups(state):
@@ -253,17 +257,20 @@ def check_groups(state):
     refused(state, ("group", "join", "hosts", "north-1"), "is of domain north", "none of another domain")
     refused(state, ("group", "join", "none", "north-1", "--domain", "north"), "no group", "nor into no group")
     done(state, ("role", "give", "backup", "--group", "hosts", "--domain", "north"), "the group gets the role")
-    refused(state, ("role", "give", "backup", "--client", "north-1"), "is of domain north", "none gives it across domains")
+    refused(state, ("role", "give", "backup", "--client", "north-1"), "is of domain north",
+            "none gives it across domains")
     refused(state, ("role", "give", "backup"), "say who", "nor to nobody", 2)
     code, listed = state.json("client", "list")
     told_of = next(c for c in listed if c["client"] == "north-1")
     tap.ok(code == 0 and (told_of["domain"], told_of["groups"], told_of["roles"]) == ("north", "hosts", "backup"),
            "client list tells domain, groups and roles", told_of)
     code, listed = state.json("group", "list")
-    tap.ok(code == 0 and [g["members"] for g in listed] == [None, "north-1, north-2"], "group list tells the members", listed)
+    tap.ok(code == 0 and [g["members"] for g in listed] == [None, "north-1, north-2"], "group list tells the members",
+           listed)
     code, listed = state.json("role", "list")
     tap.ok(code == 0 and [r["members"] for r in listed] == [None, "group hosts"], "role list tells who has it", listed)
-    text = state.holdfast("group", "list").stdout + state.holdfast("role", "list").stdout + state.holdfast("domain", "list").stdout
+    text = (state.holdfast("group", "list").stdout + state.holdfast("role", "list").stdout +
+            state.holdfast("domain", "list").stdout)
     tap.ok(b"north-1, north-2" in text and b"group hosts" in text and b"enabled" in text, "and all in words, too", text)
     done(state, ("group", "share", "hosts", "no", "--domain", "north"), "a group need not share")
     refused(state, ("group", "share", "hosts", "perhaps"), "neither yes nor no", "yes or no", 2)
@@ -286,7 +293,8 @@ def check_client(state, files):
     with client.Connection(state.env, **files) as link:
         tap.ok(link.call(client.create()).ok, "it is served")
     rows = state.psql("SELECT DISTINCT operation FROM audit.events WHERE detail LIKE '% reason=a test'")
-    wanted = {"Add Domain", "Set Domain Limits", "Add Group", "Join Group", "Leave Group", "Set Group", "Remove Group", "Add Role",
+    wanted = {"Add Domain", "Set Domain Limits", "Add Group", "Join Group", "Leave Group", "Set Group", "Remove Group",
+              "Add Role",
               "Give Role", "Take Role", "Remove Role", "Set Client", "Disable Client", "Enable Client"}
     tap.ok({r[0] for r in rows} >= {"Admin " + w for w in wanted}, "every change is in the audit with its reason", rows)
 
@@ -338,9 +346,11 @@ def served(state, name):
 
 
 def one_key(state, name):
-    keys = state.psql("SELECT count(*) FROM kmip.dk k JOIN policy.domain d ON d.id = k.domain WHERE d.name = '%s'" % name,
+    keys = state.psql("SELECT count(*) FROM kmip.dk k JOIN policy.domain d ON d.id = k.domain "
+                      "WHERE d.name = '%s'" % name,
                       role="holdfast_backup")
-    notes = state.psql("SELECT count(*) FROM audit.events WHERE operation = 'Admin Make Domain Key' AND detail LIKE 'domain=%s %%'"
+    notes = state.psql("SELECT count(*) FROM audit.events WHERE operation = 'Admin Make Domain Key' "
+                       "AND detail LIKE 'domain=%s %%'"
                        % name)
     return keys == notes == [["1"]]
 
@@ -348,8 +358,10 @@ def one_key(state, name):
 def check_without_tpm(state):
     state.stop_one("swtpm")
     code, answer = add_domain(state, "no-tpm")
-    tap.ok(code == 4 and "waits for its key" in answer["error"], "without the TPM the domain waits, and it is told", answer)
-    tap.ok(domain(state, "no-tpm") and not has_key(state, "no-tpm"), "domain list says so, too", domain(state, "no-tpm"))
+    tap.ok(code == 4 and "waits for its key" in answer["error"], "without the TPM the domain waits, and it is told",
+           answer)
+    tap.ok(domain(state, "no-tpm") and not has_key(state, "no-tpm"), "domain list says so, too",
+           domain(state, "no-tpm"))
     text = state.holdfast("domain", "list").stdout
     tap.ok(b"waits for its key" in text, "in words", text)
     files, answer = enrol(state, "too-early", "no-tpm")
@@ -371,11 +383,13 @@ def check_without_server(state):
     tap.ok(code == 4 and "not running" in answer["error"], "without the server the domain waits", answer)
     state.psql("SELECT policy.domain_add('by-psql', 'a test')", role="holdfast_policy")
     state.start_one("holdfastd")
-    tap.ok(state.wait_serving() and support.wait_for(lambda: has_key(state, "no-server") and has_key(state, "by-psql"), 15),
+    tap.ok(state.wait_serving() and
+           support.wait_for(lambda: has_key(state, "no-server") and has_key(state, "by-psql"), 15),
            "the server makes the keys by itself when it runs", domain(state, "no-server"))
     tap.ok(served(state, "no-server") is None and served(state, "by-psql") is None, "and serves both")
     state.psql("SELECT policy.domain_add('while-it-runs', 'a test')", role="holdfast_policy")
-    tap.ok(support.wait_for(lambda: has_key(state, "while-it-runs"), 15), "also for one that is added by psql meanwhile")
+    tap.ok(support.wait_for(lambda: has_key(state, "while-it-runs"), 15),
+           "also for one that is added by psql meanwhile")
     tap.ok(served(state, "while-it-runs") is None, "and serves it")
 
 
@@ -392,7 +406,8 @@ def check_many(state):
     why = [served(state, name) for name in ("many-1", "many-80", "last-of-many")]
     tap.ok(why == [None] * 3, "and are served", why)
     state.kill("vault")
-    with client.Connection(state.env, cert=state.top + "/of-many-80/cert.pem", key=state.top + "/of-many-80/key.pem") as link:
+    with client.Connection(state.env, cert=state.top + "/of-many-80/cert.pem",
+                           key=state.top + "/of-many-80/key.pem") as link:
         tap.ok(support.wait_for(lambda: link.call(client.create()).ok, 20, 0.2), "also after a new start of the vault",
                link.call(client.create()))
 
@@ -415,7 +430,8 @@ def check_kills(state):
         good = state.wait_all_open()
         code, answer = add_domain(state, name)
         good = good and (code == 0 or code == 1 and "already" in answer["error"])
-        tap.ok(good and has_key(state, name), "%s killed: a repetition ends well" % victims, (code, answer, state.status()))
+        tap.ok(good and has_key(state, name), "%s killed: a repetition ends well" % victims,
+               (code, answer, state.status()))
         why = served(state, name)
         tap.ok(why is None and one_key(state, name), "and the domain is served by one key", why)
 

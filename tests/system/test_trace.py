@@ -105,7 +105,8 @@ def check_messages(state):
     rows = state.psql("SELECT operation, client, detail, result FROM audit.events WHERE operation LIKE 'Admin % Trace'"
                       " ORDER BY at")
     tap.ok([r[0] for r in rows[-2:]] == ["Admin Begin Trace", "Admin End Trace"] and rows[-1][2] == "client:traced-1"
-           and rows[-1][1].startswith("root (uid 0, pid "), "the audit has who watched whom, from when to when", rows[-3:])
+           and rows[-1][1].startswith("root (uid 0, pid "), "the audit has who watched whom, from when to when",
+           rows[-3:])
 
 
 def check_text(state):
@@ -193,7 +194,8 @@ def check_limits(state):
     tap.ok(answer.returncode == 4 and b"end another" in answer.stderr, "there are four traces at a time", answer.stderr)
     for trace in several:
         trace.end()
-    tap.ok(wait_for(lambda: state.holdfast("trace", "x", "--for", "1").returncode == 0, 10), "another one when they end")
+    tap.ok(wait_for(lambda: state.holdfast("trace", "x", "--for", "1").returncode == 0, 10),
+           "another one when they end")
     for args in ([], ["a", "--address", "b"], ["x" * 300], ["a\nb"]):
         answer = state.holdfast("trace", *args)
         tap.ok(answer.returncode == 2, "trace %s is refused as usage" % [a[:9] for a in args], answer.stderr)
@@ -213,7 +215,8 @@ def check_no_audit(state):
     digest = "5a" * 32
     state.stop_one("postgres")
     answer = state.holdfast("trace", "first", "--for", "1")
-    tap.ok(answer.returncode == 4 and b"audit" in answer.stderr and not answer.stdout, "no audit, no trace", answer.stderr)
+    tap.ok(answer.returncode == 4 and b"audit" in answer.stderr and not answer.stdout, "no audit, no trace",
+           answer.stderr)
     said = control(state, "sign-stub " + digest)
     tap.ok("cannot be written to the audit" in said and "signature\":" not in said, "and no signature", said)
     state.start_one("postgres")
@@ -267,8 +270,8 @@ def encodings():
     return found
 
 
-# Tags whose values are secret, or may be, by themselves, and two that KMIP does not have: each is sent as bytes, as text,
-# as numbers, and as a structure.
+# Tags whose values are secret, or may be, by themselves, and two that KMIP does not have: each is sent as bytes, as
+# text, as numbers, and as a structure.
 SECRET_TAGS = [
     0x420043, 0x420045, 0x4200A1, 0x420025, 0x4200C2, 0x42003D, 0x42003A, 0x42002E, 0x42005E, 0x420071,
     0x420037, 0x42009F, 0x420063, 0x42003F, 0x4200C3, 0x4200C6, 0x4200C8, 0x4200C9, 0x4200CA, 0x42005A,
@@ -292,7 +295,8 @@ def marked_message(operation, version, part):
                                                          item(0x4200A1, TEXT, MARK.decode())])])])
     number = item(0x420069, STRUCT, [item(0x42006A, INT, version[0]), item(0x42006B, INT, version[1])])
     header = item(0x420077, STRUCT, [number, credential, item(0x42000D, INT, 1)])
-    own = [client.attribute("x-Mark", TEXT, MARK.decode()), client.attribute("Contact Information", TEXT, MARK.decode())]
+    own = [client.attribute("x-Mark", TEXT, MARK.decode()),
+           client.attribute("Contact Information", TEXT, MARK.decode())]
     payload = [client.uid("11111111-2222-7333-8444-555555555555"), item(0x420091, STRUCT, own)]
     payload += [secret for tag in SECRET_TAGS[part::PARTS] for secret in secret_items(tag)]
     return item(0x420078, STRUCT, [header, item(0x42000F, STRUCT, [item(0x42005C, ENUM, operation),
@@ -309,7 +313,8 @@ def check_secrecy(state):
             client.attribute("x-Bytes", BYTES, MARK),
             client.attribute("Application Specific Information", STRUCT,
                              [item(0x420003, TEXT, "space"), item(0x420002, TEXT, MARK.decode())])]))
-        tap.ok(made.ok and link.call(client.get(made.uid)).material == material, "a marked %s comes and goes" % kind, made)
+        tap.ok(made.ok and link.call(client.get(made.uid)).material == material, "a marked %s comes and goes" % kind,
+               made)
         link.call(client.get_attributes(made.uid))
         link.call(client.add_attribute(made.uid, "x-More", TEXT, MARK.decode()))
     link.call(("Log", [item(0x420141, TEXT, MARK.decode())]))
@@ -329,7 +334,8 @@ def check_secrecy(state):
         text = trace.text().encode()
         told = text.count(b"request: KMIP") + text.count(b'"event":"request"')
         shown = [e for e in encodings() if e in text]
-        tap.ok(told > 250 and not shown and b"-- " not in text and b'"lost"' not in text and b"bytes more of it" not in text,
+        tap.ok(told > 250 and not shown and b"-- " not in text and b'"lost"' not in text and
+               b"bytes more of it" not in text,
                "no encoding of a secret is in the %s, of %d requests" % (form, told), shown)
         tap.ok(text.count(b"11111111-2222-7333-8444-555555555555") >= 250, "what is no secret is there")
         trace.end()

@@ -78,7 +78,8 @@ def approve_now(state, *choices):
             os.remove(path)
     answer = state.holdfast("approval", "request", "--out", request, *choices)
     tap.ok(answer.returncode == 0, "approval request", answer.stderr)
-    answer = state.holdfast("approval", "sign", "--request", request, "--key", os.path.join(state.dir, "secret/auth.key"),
+    answer = state.holdfast("approval", "sign", "--request", request, "--key",
+                            os.path.join(state.dir, "secret/auth.key"),
                             "--out", response)
     tap.ok(answer.returncode == 0, "approval sign signs it", answer.stderr)
     answer = state.holdfast("approval", "accept", "--response", response)

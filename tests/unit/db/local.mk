@@ -1,6 +1,7 @@
 # Unit tests of db, against a private PostgreSQL of their own. What they share is built once.
 check_LIBRARIES += tests/unit/db/libfixture.a
-tests_unit_db_libfixture_a_SOURCES = tests/unit/db/fixture.c tests/unit/db/fixture.h tests/support/pg.c tests/support/pg.h
+tests_unit_db_libfixture_a_SOURCES = \
+	tests/unit/db/fixture.c tests/unit/db/fixture.h tests/support/pg.c tests/support/pg.h
 tests_unit_db_libfixture_a_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 DB_TEST_LIBS = tests/unit/db/libfixture.a db/libdb.a server/base/libbase.a proto/libproto.a \
 	$(PQ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) -lpthread
