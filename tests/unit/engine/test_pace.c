@@ -46,7 +46,7 @@ START_TEST(who_waits_costs_others_nothing)
     send_request(rig.alice, query(), &second);
     send_request(rig.bob, query(), &other);
     wait_for(&other);
-    ck_assert(clock_monotonic_us() - began < (int64_t)WAIT_MS * 1000);
+    ck_assert(!first.ended);
     expect_success(other.answer, 0);
     wait_for(&second);
     ck_assert(bytes_is(second.answer->items[0].result_message, rc_text(RC_BUSY)));
@@ -54,6 +54,9 @@ START_TEST(who_waits_costs_others_nothing)
     wait_for(&first);
     ck_assert(clock_monotonic_us() - began >= (int64_t)(WAIT_MS - TICK_MS) * 1000);
     expect_success(first.answer, 0);
+    buf_free(&first.raw);
+    buf_free(&second.raw);
+    buf_free(&other.raw);
 }
 END_TEST
 
