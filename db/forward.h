@@ -54,7 +54,7 @@ void db_forward_row(const struct db_forward_batch *batch, size_t at, struct db_f
 void db_forward_free(struct db_forward_batch **batch);
 /* Moves the cursors behind the batch. RC_WRONG_STATE when they are not where the batch began. */
 rc_t db_forward_moved(struct db_admin *admin, const char *destination, const struct db_forward_batch *batch);
-/* Keeps what holds the forwarder up, for db_forward_status(). */
+/* Keeps what holds the forwarder up, for db_forward_status(); NULL: nothing does any more. */
 rc_t db_forward_trouble(struct db_admin *admin, const char *destination, const char *text);
 /* Removes the destination and its cursors (role holdfast_policy); the audit row keeps the reason. RC_NOT_FOUND;
  * RC_INVALID_FIELD without a reason. */

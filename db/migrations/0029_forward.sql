@@ -196,11 +196,12 @@ CREATE FUNCTION audit.forward_trouble(p_destination text, p_trouble text) RETURN
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM audit.forward_check(p_destination);
-    UPDATE audit.forward_destination SET trouble = left(p_trouble, 500), trouble_at = coalesce(trouble_at, now())
+    UPDATE audit.forward_destination
+       SET trouble = left(p_trouble, 500), trouble_at = CASE WHEN p_trouble IS NOT NULL THEN coalesce(trouble_at, now()) END
      WHERE name = p_destination;
 END
 $$;
-COMMENT ON FUNCTION audit.forward_trouble IS 'For who has the claim: keeps what holds the forwarder up, for audit.forwarding';
+COMMENT ON FUNCTION audit.forward_trouble IS 'For who has the claim: keeps what holds the forwarder up, for audit.forwarding; NULL: nothing does any more';
 
 CREATE FUNCTION audit.forward_forget(p_destination text, p_reason text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

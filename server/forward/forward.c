@@ -204,14 +204,16 @@ static void fail(struct forwarder *f, rc_t rc)
     f->retry_ms = f->retry_ms * 2 < f->set->retry_max_ms ? f->retry_ms * 2 : f->set->retry_max_ms;
 }
 
+/* Also where there was nothing to send: what failed was the database then, and that answers again. */
 static void succeed(struct forwarder *f, bool sent)
 {
-    if (!sent)
-        return;
-    if (*f->told)
-        log_info("forward.recovered", " destination=%s", f->set->target->name);
-    f->told[0] = 0;
     f->retry_ms = RETRY_MIN_MS;
+    if (!*f->told)
+        return;
+    log_info("forward.recovered", " destination=%s", f->set->target->name);
+    f->told[0] = 0;
+    if (!sent) /* else the cursors have told it as they moved */
+        (void)db_forward_trouble(f->db, f->set->target->name, NULL);
 }
 
 static rc_t turn(struct forwarder *f, bool *sent_out)

@@ -26,6 +26,22 @@ enum {
     LOOK_MS = 2,             /* between two looks at the kernel's queue */
 };
 
+int64_t link_deadline(const struct link *link)
+{
+    return clock_monotonic_us() + link->settings->timeout_ms * INT64_C(1000);
+}
+
+bool link_is_over(int64_t deadline)
+{
+    return clock_monotonic_us() > deadline || wait_given_up();
+}
+
+unsigned link_left_ms(int64_t deadline)
+{
+    int64_t left = (deadline - clock_monotonic_us()) / 1000;
+    return left > 0 ? (unsigned)left + 1 : 0;
+}
+
 rc_t link_fail(rc_t rc, char why[static LINK_WHY], const char *fmt, ...)
 {
     va_list args;
@@ -148,11 +164,12 @@ static bool alive(struct link *link)
         return true;
     if (link->ssl)
         return link_tls_alive(link);
-    for (;;) {
+    for (int i = 0; i < LINK_ALIVE_READS; i++) {
         ssize_t n = recv(link->fd, junk, sizeof junk, MSG_DONTWAIT);
         if (n <= 0)
             return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     }
+    return true; /* it talks without end: that is its own affair */
 }
 
 rc_t link_open(struct link *link, char why[static LINK_WHY])
@@ -202,7 +219,7 @@ static rc_t flush(struct link *link, char why[static LINK_WHY])
 
 static rc_t send_datagram(struct link *link, struct bytes message, char why[static LINK_WHY])
 {
-    int64_t deadline = clock_monotonic_us() + link->settings->timeout_ms * INT64_C(1000);
+    int64_t deadline = link_deadline(link);
     while (send(link->fd, message.data, message.len, MSG_NOSIGNAL) < 0) {
         if (errno == EMSGSIZE)
             return link_fail(RC_TOO_LARGE, why, "a message of %zu bytes is too long for a datagram", message.len);
@@ -213,7 +230,7 @@ static rc_t send_datagram(struct link *link, struct bytes message, char why[stat
         if (!full)
             return broken(link, why, strerror(errno));
         bool by_poll = errno != ENOBUFS;
-        if (clock_monotonic_us() > deadline || wait_given_up())
+        if (link_is_over(deadline))
             return broken(link, why, "the receiver does not take any more messages");
         wait_fd(by_poll ? link->fd : -1, POLLOUT, by_poll ? link->settings->timeout_ms : LOOK_MS);
     }
@@ -234,15 +251,15 @@ rc_t link_send(struct link *link, struct bytes message, char why[static LINK_WHY
 /* Until the kernel's queue is empty: the other side's kernel has all, or with a UNIX socket its program. */
 static rc_t wait_empty(struct link *link, char why[static LINK_WHY])
 {
-    int64_t deadline = clock_monotonic_us() + link->settings->timeout_ms * INT64_C(1000);
+    int64_t deadline = link_deadline(link);
     for (int queued = 0, last = -1;; last = queued) {
         if (ioctl(link->fd, SIOCOUTQ, &queued) != 0)
             return broken(link, why, strerror(errno));
         if (queued == 0)
             return RC_OK;
         if (last >= 0 && queued < last)
-            deadline = clock_monotonic_us() + link->settings->timeout_ms * INT64_C(1000);
-        if (clock_monotonic_us() > deadline || wait_given_up())
+            deadline = link_deadline(link);
+        if (link_is_over(deadline))
             return broken(link, why, "the receiver does not acknowledge what was sent");
         /* Not for POLLOUT, which is there long before the queue is empty. */
         wait_fd(-1, 0, LOOK_MS);
@@ -276,13 +293,14 @@ static rc_t confirm_unix(struct link *link, char why[static LINK_WHY])
 static rc_t read_to_end(struct link *link, char why[static LINK_WHY])
 {
     char junk[4096];
+    const int64_t deadline = link_deadline(link);
     for (;;) {
         ssize_t n = recv(link->fd, junk, sizeof junk, 0);
         if (n == 0)
             return RC_OK;
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             return broken(link, why, strerror(errno));
-        if (n < 0 && !wait_fd(link->fd, POLLIN, link->settings->timeout_ms))
+        if (link_is_over(deadline) || (n < 0 && !wait_fd(link->fd, POLLIN, link_left_ms(deadline))))
             return broken(link, why, LINK_NO_END);
     }
 }

@@ -10,6 +10,8 @@
 #include "proto/base/buf.h"
 #include "server/forward/link.h"
 
+enum { LINK_ALIVE_READS = 64 }; /* of what a receiver says unasked, before it is believed to be there */
+
 struct link {
     const struct target *target;
     const struct link_settings *settings;
@@ -24,6 +26,12 @@ struct link {
 #define LINK_NO_END                                                                                                    \
     "the receiver did not read all, or does not end its side of a connection when we end ours (then set keep_open "    \
     "= yes)"
+
+/* A deadline that what the receiver says does not put off: when timeout_ms from now have passed; whether it has, or nobody
+ * waits any more; what is left of it. */
+int64_t link_deadline(const struct link *link);
+bool link_is_over(int64_t deadline);
+unsigned link_left_ms(int64_t deadline);
 
 __attribute__((format(printf, 3, 4))) rc_t link_fail(rc_t rc, char why[static LINK_WHY], const char *fmt, ...);
 

@@ -65,12 +65,12 @@ static bool expect_name(SSL *ssl, const char *host)
  * After a call that did not succeed: waits for what it needs. RC_OK: call it again. `what` is told when the
  * receiver lets us wait too long.
  */
-static rc_t wait_tls(struct link *link, int result, const char *what, char why[static LINK_WHY])
+static rc_t wait_tls_until(struct link *link, int result, int64_t deadline, const char *what, char why[static LINK_WHY])
 {
     const struct target *t = link->target;
     int error = SSL_get_error(link->ssl, result);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-        if (wait_fd(link->fd, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, link->settings->timeout_ms))
+        if (wait_fd(link->fd, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, link_left_ms(deadline)))
             return RC_OK;
         return link_fail(RC_IO, why, "%s port %s: %s", t->host, t->port, what);
     }
@@ -79,6 +79,11 @@ static rc_t wait_tls(struct link *link, int result, const char *what, char why[s
         return link_fail(RC_AUTH_FAILED, why, "the certificate of %s port %s is not to be believed: %s", t->host,
                          t->port, X509_verify_cert_error_string(verify));
     return link_fail(RC_IO, why, "TLS with %s port %s: %s", t->host, t->port, reason());
+}
+
+static rc_t wait_tls(struct link *link, int result, const char *what, char why[static LINK_WHY])
+{
+    return wait_tls_until(link, result, link_deadline(link), what, why);
 }
 
 static void forget_errors(void)
@@ -132,14 +137,16 @@ rc_t link_tls_read_to_end(struct link *link, char why[static LINK_WHY])
 {
     char junk[4096];
     size_t got;
+    const int64_t deadline = link_deadline(link);
     for (;;) {
         forget_errors();
         int n = SSL_read_ex(link->ssl, junk, sizeof junk, &got);
-        if (n == 1)
-            continue;
-        if (SSL_get_error(link->ssl, n) == SSL_ERROR_ZERO_RETURN)
+        if (n != 1 && SSL_get_error(link->ssl, n) == SSL_ERROR_ZERO_RETURN)
             return RC_OK;
-        TRY(wait_tls(link, n, LINK_NO_END, why));
+        if (n != 1)
+            TRY(wait_tls_until(link, n, deadline, LINK_NO_END, why));
+        else if (link_is_over(deadline))
+            return link_fail(RC_IO, why, "%s port %s: %s", link->target->host, link->target->port, LINK_NO_END);
     }
 }
 
@@ -147,10 +154,11 @@ bool link_tls_alive(struct link *link)
 {
     char junk[256];
     size_t got;
-    int n;
-    do {
+    for (int i = 0; i < LINK_ALIVE_READS; i++) {
         forget_errors();
-        n = SSL_read_ex(link->ssl, junk, sizeof junk, &got);
-    } while (n == 1);
-    return SSL_get_error(link->ssl, n) == SSL_ERROR_WANT_READ;
+        int n = SSL_read_ex(link->ssl, junk, sizeof junk, &got);
+        if (n != 1)
+            return SSL_get_error(link->ssl, n) == SSL_ERROR_WANT_READ;
+    }
+    return true;
 }

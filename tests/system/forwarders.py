@@ -1,12 +1,17 @@
 """Forwarders beside a state's server, receivers in processes of their own, and the messages of RFC 5424 that these got.
 For test_forward."""
+import contextlib
 import json
 import os
 import re
+import select
 import signal
+import socket
+import ssl
 import struct
 import subprocess
 import sys
+import threading
 
 import support
 
@@ -93,6 +98,35 @@ class Receiver:
 
     def messages(self):
         return [m for c in self.connections() for m in c]
+
+
+class Talker(threading.Thread):
+    """A receiver that takes what comes, talks without end, and never ends its side. With files: by TLS."""
+
+    def __init__(self, name, files=()):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.tls = None
+        if files:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*files)
+        self.target = "%s=%s:%s:%d" % (name, "tls" if files else "tcp", "localhost" if files else "127.0.0.1",
+                                       self.listener.getsockname()[1])
+        self.start()
+
+    def talk(self, link):
+        with contextlib.suppress(OSError):
+            link = self.tls.wrap_socket(link, server_side=True) if self.tls else link
+            while True:
+                link.sendall(b"-" * 65536)
+                if select.select([link], [], [], 0)[0]:
+                    link.recv(65536)
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = self.listener.accept()
+                threading.Thread(target=self.talk, args=(link,), daemon=True).start()
 
 
 class Forwarders:

@@ -13,7 +13,7 @@ import time
 import client
 import support
 import tap
-from forwarders import Forwarders, Receiver
+from forwarders import Forwarders, Receiver, Talker
 
 FIELDS = ["stream", "seq", "opener", "operation", "result", "reason", "client", "client_id", "fingerprint", "address",
           "protocol", "correlation", "position", "object", "duration_us", "detail", "previous", "hash"]
@@ -270,6 +270,34 @@ def check_udp(state, f, receiver):
            len(receiver.messages()))
 
 
+def check_recovery(state, f, receivers):
+    """A session that is ended and made again: the trouble is over though there is nothing to send."""
+    before = f.log().count("event=forward.recovered")
+    state.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'holdfast_forward'", role="postgres")
+    tap.ok(support.wait_for(lambda: f.log().count("event=forward.recovered") >= before + len(receivers), 20)
+           and not any(f.status(r.name)["trouble"] for r in receivers), "a database that answers again ends the trouble",
+           (f.log()[-1500:], [f.status(r.name) for r in receivers]))
+
+
+def check_talkers(state, f, files):
+    """Receivers that talk and talk hold nobody up for longer than the deadline."""
+    for talker in (Talker("talks"), Talker("talks-tls", files)):
+        name = talker.target.split("=")[0]
+        f.configure([talker], from_now="yes", ca=files[0])
+        f.command(name, "--once")
+        fabricate(state, 1, 100)
+        began = time.monotonic()
+        answer = f.command(name, "--once")
+        took = time.monotonic() - began
+        tap.ok(answer.returncode == 3 and b"does not end its side" in answer.stderr and took < 20,
+               "%s: who never ends its side is given up" % name, (took, answer.stderr))
+        f.configure([talker], from_now="yes", ca=files[0], keep_open="yes")
+        answer = f.command(name, "--once")
+        tap.ok(answer.returncode == 0 and f.status(name).get("rows_behind") == 0 and time.monotonic() - began < 60,
+               "%s: with keep_open it gets all" % name, answer.stderr)
+        f.command(name, "--forget", "--reason", "a test")
+
+
 def check_words(f):
     """Mistakes in the configuration are told with what is wrong."""
     for target, code, words in [("a=tls:host", 5, b"HOST:PORT"), ("a=mail:x:1", 5, b"the kinds are"),
@@ -345,6 +373,7 @@ def run(state):
         tap.note("report forward: seed %d, %d rounds" % (seed, rounds))
         storm = check_storm(state, f, kinds, rounds, seed)
         check_calm_again(state, f, kinds)
+        check_recovery(state, f, kinds)
         check_standby(f, kinds[0], storm.running["tcp"][0])
         f.end()
         check_tls(state, f, kinds[1], top)
@@ -359,6 +388,7 @@ def run(state):
         receivers += [late, lossy]
         check_from_now(state, f, late)
         check_udp(state, f, lossy)
+        check_talkers(state, f, files)
         check_words(f)
         check_rsyslog(state, f, top)
         f.configure(kinds)
