@@ -24,17 +24,20 @@ struct month_print {
     struct cli *cli;
     struct db_admin *db;
     json_t *rows; /* also where text is printed: months are verified after the list was read */
+    bool whole;   /* all of them are in it */
 };
 
+/* False: there is no memory for the list, which would otherwise end early and look whole. */
 static bool keep_month(void *arg, const struct db_month *m)
 {
     struct month_print *p = arg;
-    return json_array_append_new(
+    p->whole = json_array_append_new(
                p->rows,
                json_pack("{s:s, s:I, s:I, s:s?, s:s?, s:b, s:s?, s:n, s:n}", "month", m->month,
                          "rows", (json_int_t)m->rows, "bytes", (json_int_t)m->bytes, "exported_at",
                          m->exported_at, "export_sha256", m->export_sha256, "droppable",
                          m->droppable, "why_not", m->why_not, "verified", "wrong")) == 0;
+    return p->whole;
 }
 
 static void verify_months(struct month_print *p)
@@ -80,11 +83,13 @@ enum cli_exit cmd_audit_partitions(struct cli *cli)
     enum cli_exit code = admin_db_begin(cli, DB_ROLE_AUDITOR, NULL, &db);
     if (code != CLI_DONE)
         return code;
-    struct month_print print = {cli, db, json_array()};
+    struct month_print print = {cli, db, json_array(), true};
     rc_t rc = db_audit_months(db, keep_month, &print);
-    if (rc != RC_OK) {
+    if (rc != RC_OK || !print.whole) {
         json_decref(print.rows);
-        return admin_db_fail(cli, db, rc, "the months cannot be read");
+        return rc != RC_OK ? admin_db_fail(cli, db, rc, "the months cannot be read")
+                           : cli_fail(cli, cli_exit_of(RC_NO_MEMORY), NULL, "the months cannot be listed: %s",
+                                      rc_text(RC_NO_MEMORY));
     }
     if (cli_given(cli, OPT_AUDIT_VERIFY))
         verify_months(&print);
