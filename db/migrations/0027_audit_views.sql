@@ -30,7 +30,7 @@ RETURN CASE WHEN algorithm <> 0 THEN audit.name_of(string_to_array(
 CREATE FUNCTION audit.tail(p_rows bigint DEFAULT 20, p_after timestamptz DEFAULT '-infinity')
 RETURNS SETOF audit.events LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    oldest timestamptz := greatest(p_after, (SELECT min(s.opened_at) - interval '1 day' FROM audit.stream s));
+    oldest timestamptz := greatest(p_after, (SELECT coalesce(min(s.opened_at), now()) - interval '1 day' FROM audit.stream s));
     span   interval := '1 second';
     start  timestamptz;
     n      bigint;
