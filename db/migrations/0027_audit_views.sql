@@ -26,9 +26,10 @@ RETURN CASE WHEN algorithm <> 0 THEN audit.name_of(string_to_array(
      || 'GOST R 34.10-2012,GOST R 34.11-2012,GOST R 34.13-2015,GOST 28147-89,XMSS,SPHINCS-256,McEliece,'
      || 'McEliece-6960119,McEliece-8192128,Ed25519,Ed448', ','), algorithm) END;
 
--- There is no order by time in any index: ever longer periods up to now, until one has rows enough.
+-- There is no order by time in any index: ever longer periods up to now, until one has rows enough. What they have lies
+-- at the end, however little of the month there is yet.
 CREATE FUNCTION audit.tail(p_rows bigint DEFAULT 20, p_after timestamptz DEFAULT '-infinity')
-RETURNS SETOF audit.events LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF audit.events LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     oldest timestamptz := greatest(p_after, (SELECT coalesce(min(s.opened_at), now()) - interval '1 day' FROM audit.stream s));
     span   interval := '1 second';
