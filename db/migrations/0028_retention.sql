@@ -326,34 +326,6 @@ CREATE FUNCTION audit.month_end(p_month date) RETURNS timestamptz LANGUAGE sql I
 RETURN (p_month + interval '1 month') AT TIME ZONE 'UTC';
 COMMENT ON FUNCTION audit.month_end IS 'When a month is over (UTC), given its first day';
 
-CREATE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
-RETURN CASE
-    WHEN audit.month_partition(p_month) IS NULL THEN 'there is no such month'
-    WHEN audit.month_end(p_month) > now() THEN 'the month is not over'
-    WHEN NOT EXISTS (SELECT FROM audit.retention) THEN 'no retention period is set'
-    WHEN (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r))) AT TIME ZONE 'UTC' > now()
-        THEN 'kept until ' || (p_month + make_interval(months => 1 + (SELECT r.keep_months FROM audit.retention r)))::date
-    WHEN NOT EXISTS (SELECT FROM audit.export x WHERE x.month = p_month) THEN 'it was not exported' END;
-COMMENT ON FUNCTION audit.why_kept IS 'Why a month may not be dropped now; NULL where it may, once its rows verify and its export is shown';
-
-CREATE VIEW audit.partitions AS
-SELECT to_char(m.month, 'YYYY-MM') AS month, greatest(m.reltuples, 0)::bigint AS rows_about,
-       pg_total_relation_size(m.oid) AS bytes, x.at AS exported_at, x.rows AS exported_rows,
-       encode(x.sha256, 'hex') AS export_sha256, audit.why_kept(m.month) IS NULL AS droppable, audit.why_kept(m.month) AS why_not
-  FROM (SELECT c.oid, c.reltuples, to_date(right(c.relname, 7), 'YYYY_MM') AS month FROM pg_class c
-          JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'audit.event'::regclass
-           AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$') AS m
-  LEFT JOIN audit.export x ON x.month = m.month;
-COMMENT ON VIEW audit.partitions IS 'The months of the audit trail: size, export, and whether they may be dropped';
-COMMENT ON COLUMN audit.partitions.month IS 'The month (UTC)';
-COMMENT ON COLUMN audit.partitions.rows_about IS 'About how many rows, as the planner thinks; audit.verify_month() counts';
-COMMENT ON COLUMN audit.partitions.bytes IS 'Size with indexes';
-COMMENT ON COLUMN audit.partitions.exported_at IS 'When the whole month was last exported; NULL: never';
-COMMENT ON COLUMN audit.partitions.exported_rows IS 'How many rows that export has';
-COMMENT ON COLUMN audit.partitions.export_sha256 IS 'SHA-256 of its file';
-COMMENT ON COLUMN audit.partitions.droppable IS 'True: holdfast audit drop may take it';
-COMMENT ON COLUMN audit.partitions.why_not IS 'Why it may not be dropped';
-
 CREATE FUNCTION audit.month_runs(p_month date) RETURNS SETOF audit.stub_run LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT p_month, r.stream, min(r.seq), max(r.seq), (array_agg(r.previous ORDER BY r.seq))[1],
@@ -699,12 +671,11 @@ $$;
 COMMENT ON FUNCTION audit.verify IS 'Verifies the audit trail, or one stream: one row for each thing that is wrong (changed, removed, reordered, added, forged), or a single row "verified". Rows that went with a dropped month must be covered by a signed stub. Usage: SELECT * FROM audit.verify();';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
-GRANT SELECT ON audit.signer, audit.signers, audit.retention, audit.export, audit.stub, audit.stub_run, audit.stubs, audit.partitions
+GRANT SELECT ON audit.signer, audit.signers, audit.retention, audit.export, audit.stub, audit.stub_run, audit.stubs
     TO holdfast_auditor;
-GRANT SELECT ON audit.partitions, audit.retention, audit.signers TO holdfast_policy;
+GRANT SELECT ON audit.retention, audit.signers TO holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.number, audit.inverse, audit.p256_double, audit.p256_add, audit.p256_verifies,
     audit.ak_point, audit.stub_digest, audit.stub_message, audit.stub_wrong, audit.month_partition, audit.month_begin,
-    audit.month_end, audit.why_kept,
-    audit.month_runs, audit.verify_month, audit.note_export TO holdfast_auditor;
+    audit.month_end, audit.month_runs, audit.verify_month, audit.note_export TO holdfast_auditor;
 GRANT EXECUTE ON FUNCTION audit.set_retention, audit.drop_digest, audit.drop_month, audit.month_partition, audit.month_begin,
-    audit.month_end, audit.why_kept, audit.ak_point TO holdfast_policy;
+    audit.month_end, audit.ak_point TO holdfast_policy;

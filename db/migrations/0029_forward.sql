@@ -252,8 +252,8 @@ COMMENT ON COLUMN audit.forwarding.from_now IS 'True: it gets the rows written s
 COMMENT ON COLUMN audit.forwarding.begun_at IS 'When it was begun';
 COMMENT ON COLUMN audit.forwarding.begun_by IS 'The database user who began it';
 
-REVOKE ALL ON FUNCTION audit.forward_key, audit.forward_holder, audit.forward_check, audit.forward_begin, audit.forward_claim, audit.forward_look,
-    audit.forward_next, audit.forward_moved, audit.forward_trouble, audit.forward_forget, audit.forwarded_up_to FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit.forward_key, audit.forward_holder, audit.forward_check, audit.forward_begin,
+    audit.forward_claim, audit.forward_look, audit.forward_next, audit.forward_moved, audit.forward_trouble, audit.forward_forget, audit.forwarded_up_to FROM PUBLIC;
 GRANT USAGE ON SCHEMA audit TO holdfast_forward, holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.forward_begin, audit.forward_claim, audit.forward_look, audit.forward_next,
     audit.forward_moved, audit.forward_trouble TO holdfast_forward;
@@ -261,8 +261,10 @@ GRANT EXECUTE ON FUNCTION audit.forward_forget TO holdfast_policy;
 GRANT EXECUTE ON FUNCTION audit.forward_key, audit.forward_holder, audit.forwarded_up_to TO holdfast_auditor;
 GRANT SELECT ON audit.forward_destination, audit.forward_cursor, audit.forwarding TO holdfast_auditor;
 
--- What a receiver has not got yet must not go.
-CREATE OR REPLACE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
+-- ---- what months wait for ----
+-- What a receiver has not got yet must not go either.
+CREATE FUNCTION audit.why_kept(p_month date) RETURNS text LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN CASE
     WHEN audit.month_partition(p_month) IS NULL THEN 'there is no such month'
     WHEN audit.month_end(p_month) > now() THEN 'the month is not over'
@@ -272,3 +274,26 @@ RETURN CASE
     WHEN NOT EXISTS (SELECT FROM audit.export x WHERE x.month = p_month) THEN 'it was not exported'
     WHEN NOT audit.forwarded_up_to(audit.month_end(p_month))
         THEN 'a destination of audit forward has not got all of it' END;
+COMMENT ON FUNCTION audit.why_kept IS 'Why a month may not be dropped now; NULL where it may, once its rows verify and its export is shown';
+
+CREATE VIEW audit.partitions AS
+SELECT to_char(m.month, 'YYYY-MM') AS month, greatest(m.reltuples, 0)::bigint AS rows_about,
+       pg_total_relation_size(m.oid) AS bytes, x.at AS exported_at, x.rows AS exported_rows,
+       encode(x.sha256, 'hex') AS export_sha256, audit.why_kept(m.month) IS NULL AS droppable, audit.why_kept(m.month) AS why_not
+  FROM (SELECT c.oid, c.reltuples, to_date(right(c.relname, 7), 'YYYY_MM') AS month FROM pg_class c
+          JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'audit.event'::regclass
+           AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$') AS m
+  LEFT JOIN audit.export x ON x.month = m.month;
+COMMENT ON VIEW audit.partitions IS 'The months of the audit trail: size, export, and whether they may be dropped';
+COMMENT ON COLUMN audit.partitions.month IS 'The month (UTC)';
+COMMENT ON COLUMN audit.partitions.rows_about IS 'About how many rows, as the planner thinks; audit.verify_month() counts';
+COMMENT ON COLUMN audit.partitions.bytes IS 'Size with indexes';
+COMMENT ON COLUMN audit.partitions.exported_at IS 'When the whole month was last exported; NULL: never';
+COMMENT ON COLUMN audit.partitions.exported_rows IS 'How many rows that export has';
+COMMENT ON COLUMN audit.partitions.export_sha256 IS 'SHA-256 of its file';
+COMMENT ON COLUMN audit.partitions.droppable IS 'True: holdfast audit drop may take it';
+COMMENT ON COLUMN audit.partitions.why_not IS 'Why it may not be dropped';
+
+REVOKE ALL ON FUNCTION audit.why_kept FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit.why_kept TO holdfast_auditor, holdfast_policy;
+GRANT SELECT ON audit.partitions TO holdfast_auditor, holdfast_policy;
