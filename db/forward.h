@@ -39,8 +39,8 @@ struct db_forward_row {
 /* Rows in the order of each stream; owns what its rows point at. */
 struct db_forward_batch;
 
-/* First on a connection. Whether it is now the one that forwards to the destination; it stays so until it is closed. The
- * calls below up to db_forward_trouble() are for that one alone: RC_WRONG_STATE. */
+/* First on a connection. Whether it is now the one that forwards to the destination; it stays so until it is closed.
+ * The calls below up to db_forward_trouble() are for that one alone: RC_WRONG_STATE. */
 rc_t db_forward_claim(struct db_admin *admin, const char *destination, bool *mine_out);
 /* Makes the destination unless it is there: from the beginning of the trail, or from now on. */
 rc_t db_forward_begin(struct db_admin *admin, const char *destination, bool from_now, bool *made_out);

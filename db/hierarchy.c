@@ -316,13 +316,11 @@ rc_t db_hierarchy_may_enrol(struct db_admin *a)
     (void)pg_get_bool(r, 0, 0, &may);
     PQclear(r);
     return may ? RC_OK
-               : admin_fail(a, RC_DENIED,
-                            "this database user may not say whose stubs of audit months are believed");
+               : admin_fail(a, RC_DENIED, "this database user may not say whose stubs of audit months are believed");
 }
 
-rc_t db_hierarchy_store(struct db_admin *a, const struct hierarchy *rows,
-                        const struct hierarchy_node *enrolled, const char *operation,
-                        const char *detail)
+rc_t db_hierarchy_store(struct db_admin *a, const struct hierarchy *rows, const struct hierarchy_node *enrolled,
+                        const char *operation, const char *detail)
 {
     TRY(admin_run(a, "BEGIN"));
     rc_t rc = each_row(rows, send_sync, a);

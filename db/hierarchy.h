@@ -21,9 +21,8 @@ rc_t db_hierarchy_load(struct db_admin *admin, struct arena *arena, struct hiera
  * (NULL: none) is a node that was just set up: stubs of audit months are believed by its attestation
  * key from now on, which only the owner of the schema may say (db_hierarchy_may_enrol()).
  */
-rc_t db_hierarchy_store(struct db_admin *admin, const struct hierarchy *rows,
-                        const struct hierarchy_node *enrolled, const char *operation,
-                        const char *detail);
+rc_t db_hierarchy_store(struct db_admin *admin, const struct hierarchy *rows, const struct hierarchy_node *enrolled,
+                        const char *operation, const char *detail);
 /* Asked before a node is set up. RC_DENIED: the connection's role may not. */
 rc_t db_hierarchy_may_enrol(struct db_admin *admin);
 

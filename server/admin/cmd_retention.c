@@ -31,12 +31,11 @@ struct month_print {
 static bool keep_month(void *arg, const struct db_month *m)
 {
     struct month_print *p = arg;
-    p->whole = json_array_append_new(
-               p->rows,
-               json_pack("{s:s, s:I, s:I, s:s?, s:s?, s:b, s:s?, s:n, s:n}", "month", m->month,
-                         "rows", (json_int_t)m->rows, "bytes", (json_int_t)m->bytes, "exported_at",
-                         m->exported_at, "export_sha256", m->export_sha256, "droppable",
-                         m->droppable, "why_not", m->why_not, "verified", "wrong")) == 0;
+    p->whole = json_array_append_new(p->rows, json_pack("{s:s, s:I, s:I, s:s?, s:s?, s:b, s:s?, s:n, s:n}", "month",
+                                                        m->month, "rows", (json_int_t)m->rows, "bytes",
+                                                        (json_int_t)m->bytes, "exported_at", m->exported_at,
+                                                        "export_sha256", m->export_sha256, "droppable", m->droppable,
+                                                        "why_not", m->why_not, "verified", "wrong")) == 0;
     return p->whole;
 }
 

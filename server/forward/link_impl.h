@@ -27,8 +27,8 @@ struct link {
     "the receiver did not read all, or does not end its side of a connection when we end ours (then set keep_open "    \
     "= yes)"
 
-/* A deadline that what the receiver says does not put off: when timeout_ms from now have passed; whether it has, or nobody
- * waits any more; what is left of it. */
+/* A deadline that what the receiver says does not put off: when timeout_ms from now have passed; whether it has, or
+ * nobody waits any more; what is left of it. */
 int64_t link_deadline(const struct link *link);
 bool link_is_over(int64_t deadline);
 unsigned link_left_ms(int64_t deadline);

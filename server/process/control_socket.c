@@ -271,8 +271,8 @@ static void signature_noted(struct admin *a, bool audited)
     (void)OPENSSL_buf2hexstr_ex(digest, sizeof digest, NULL, a->digest, DIGEST_BYTES, '\0');
     log_info("stub.sign", " who=\"%s\" digest=%s audited=%s", a->who, digest, audited ? "yes" : "no");
     a->noting = 0;
-    a->answer = audited ? pass_to_vault(a)
-                        : refusal("the signature cannot be written to the audit now: is the database away?");
+    a->answer =
+        audited ? pass_to_vault(a) : refusal("the signature cannot be written to the audit now: is the database away?");
     if (a->signing)
         admin_wait(a, 0);
     else

@@ -28,8 +28,7 @@ rc_t note_send(struct supervisor *s, const char *act, const char *who, const cha
     *number_out = s->note_number;
     for (unsigned i = 0; i < s->worker_count; i++) {
         struct child *c = &s->workers[i];
-        if (child_takes_notes(c) &&
-            child_send(c, CONTROL_NOTE, bytes_of(body, head + (size_t)len), NULL, 0) == RC_OK)
+        if (child_takes_notes(c) && child_send(c, CONTROL_NOTE, bytes_of(body, head + (size_t)len), NULL, 0) == RC_OK)
             return RC_OK;
     }
     return RC_UNAVAILABLE;

@@ -162,8 +162,8 @@ void control_socket_noted(struct supervisor *s, uint32_t number, bool audited);
 void control_socket_signed(struct supervisor *s, struct bytes body);
 
 /*
- * notes.c. Lets a worker write down an act of an administrator; note_written() tells of this number later, if the worker
- * lives. RC_UNAVAILABLE: no worker is up; RC_TOO_LARGE.
+ * notes.c. Lets a worker write down an act of an administrator; note_written() tells of this number later, if the
+ * worker lives. RC_UNAVAILABLE: no worker is up; RC_TOO_LARGE.
  */
 rc_t note_send(struct supervisor *s, const char *act, const char *who, const char *detail, uint32_t *number_out);
 /* A worker has written a note, or could not: goes to who waits for it, if anybody does. */

@@ -1,6 +1,6 @@
 /*
- * Acts of administrators in a worker: written down in the audit, in this worker's own stream, as the supervisor says. See
- * worker_private.h and notes.c.
+ * Acts of administrators in a worker: written down in the audit, in this worker's own stream, as the supervisor says.
+ * See worker_private.h and notes.c.
  */
 #include "config.h"
 

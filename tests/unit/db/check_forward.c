@@ -259,9 +259,10 @@ START_TEST(only_who_has_the_claim_forwards)
     ck_assert_int_eq(db_forward_trouble(other, "siem", "x"), RC_WRONG_STATE);
     ck_assert_int_eq(db_forward_begin(other, "another", false, &made), RC_WRONG_STATE);
     ck_assert_ptr_nonnull(strstr(db_admin_hint(other), "audit.forward_claim()"));
-    ck_assert_str_eq(pg_value(&pg, database, DB_ROLE_AUDITOR,
-                              "SELECT count(*) || ' ' || sum(forwarded) || ' ' || count(trouble) FROM audit.forwarding"),
-                     "1 0 0");
+    ck_assert_str_eq(
+        pg_value(&pg, database, DB_ROLE_AUDITOR,
+                 "SELECT count(*) || ' ' || sum(forwarded) || ' ' || count(trouble) FROM audit.forwarding"),
+        "1 0 0");
     ck_assert_int_eq(db_forward_moved(forwarder, "siem", batch), RC_OK);
     db_forward_free(&batch);
     db_forward_free(&none);

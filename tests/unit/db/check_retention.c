@@ -13,8 +13,8 @@ enum { AK_BYTES = 90, POINT_BYTES = 32 };
 /* TPM2B_PUBLIC of a restricted P-256 signing key with these coordinates, as audit.ak_point() wants it. */
 static void make_ak(uint8_t out[AK_BYTES], uint8_t x, uint8_t y)
 {
-    static const uint8_t head[] = {0,    0x58, 0,    0x23, 0,    0x0b, 0,    5,    4,    0x72, 0,
-                                   0,    0,    0x10, 0,    0x18, 0,    0x0b, 0,    3,    0,    0x10};
+    static const uint8_t head[] = {0, 0x58, 0,    0x23, 0,    0x0b, 0,    5, 4, 0x72, 0,
+                                   0, 0,    0x10, 0,    0x18, 0,    0x0b, 0, 3, 0,    0x10};
     memset(out, 0, AK_BYTES);
     memcpy(out, head, sizeof head);
     out[23] = out[57] = POINT_BYTES;
@@ -142,9 +142,8 @@ START_TEST(why_a_month_is_kept_is_told)
     const char *db = fresh_database();
     pg_value(&pg, db, DB_ROLE_POLICY, "SELECT audit.set_retention(1, 'a test')");
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        ck_assert_str_eq(
-            pg_value(&pg, db, roles[i], "SELECT string_agg(DISTINCT why_not, ', ') FROM audit.partitions"),
-            "the month is not over");
+        ck_assert_str_eq(pg_value(&pg, db, roles[i], "SELECT string_agg(DISTINCT why_not, ', ') FROM audit.partitions"),
+                         "the month is not over");
 }
 END_TEST
 

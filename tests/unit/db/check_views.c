@@ -58,14 +58,14 @@ START_TEST(acts_of_administrators_are_found_in_any_stream)
     ck_assert_str_eq(
         pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT string_agg(act, ', ') FROM audit.policy_changes()"),
         "Admin Add Client");
+    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT sum(administrative) FROM audit.days()"), "3");
     ck_assert_str_eq(
-        pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT sum(administrative) FROM audit.days()"), "3");
-    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_FORWARD,
-                              "SELECT audit.forward_claim('x'); SELECT audit.forward_begin('x', false);"
-                              "SELECT audit.forward_look('x');"
-                              "SELECT string_agg(class || ' ' || number, ', ' ORDER BY class) FROM (SELECT class, count(*)"
-                              " AS number FROM audit.forward_next('x', 100) GROUP BY class) AS c"),
-                     "admin 4, server 1, stream 2"); /* the destination's beginning is an act, too */
+        pg_value(&pg, w.database, DB_ROLE_FORWARD,
+                 "SELECT audit.forward_claim('x'); SELECT audit.forward_begin('x', false);"
+                 "SELECT audit.forward_look('x');"
+                 "SELECT string_agg(class || ' ' || number, ', ' ORDER BY class) FROM (SELECT class, count(*)"
+                 " AS number FROM audit.forward_next('x', 100) GROUP BY class) AS c"),
+        "admin 4, server 1, stream 2"); /* the destination's beginning is an act, too */
     worker_close(&w);
 }
 END_TEST
@@ -90,13 +90,15 @@ START_TEST(the_latest_events_are_found)
     }
     ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, TAIL("1")), "Ahead");
     ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, "SELECT count(*) FROM audit.tail(5)"), "5");
-    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
-                              "SELECT bool_or(operation = 'Month') AND NOT bool_or(operation = 'Old') FROM audit.tail(7)"),
-                     "t");
-    ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR,
-                              "SELECT min(operation) || ' ' || count(*) FROM audit.tail(100) WHERE at < now() - interval"
-                              " '1 year'"),
-                     "Old 1");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                 "SELECT bool_or(operation = 'Month') AND NOT bool_or(operation = 'Old') FROM audit.tail(7)"),
+        "t");
+    ck_assert_str_eq(
+        pg_value(&pg, w.database, DB_ROLE_AUDITOR,
+                 "SELECT min(operation) || ' ' || count(*) FROM audit.tail(100) WHERE at < now() - interval"
+                 " '1 year'"),
+        "Old 1");
     ck_assert_str_eq(pg_value(&pg, w.database, DB_ROLE_AUDITOR, TAIL("100, now() + interval '1 minute'")), "Ahead");
     worker_close(&w);
 }
