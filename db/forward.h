@@ -1,6 +1,6 @@
 /*
  * Forwarding of the audit trail, as the forwarder sees the database (role holdfast_forward): the rows that a
- * destination has not got yet, and the cursors that say so. See db/migrations/0029_forward.sql. Synchronous;
+ * destination has not got yet, and the cursors that say so. See db/migrations/0031_forward.sql. Synchronous;
  * functions return RC_OK or an error whose text for people is db_admin_error().
  */
 #ifndef DB_FORWARD_H

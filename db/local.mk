@@ -51,8 +51,10 @@ db_migrations = \
 	$(srcdir)/db/migrations/0025_factors.sql \
 	$(srcdir)/db/migrations/0026_quota.sql \
 	$(srcdir)/db/migrations/0027_audit_views.sql \
-	$(srcdir)/db/migrations/0028_retention.sql \
-	$(srcdir)/db/migrations/0029_forward.sql
+	$(srcdir)/db/migrations/0028_audit_signers.sql \
+	$(srcdir)/db/migrations/0029_retention.sql \
+	$(srcdir)/db/migrations/0030_verify_months.sql \
+	$(srcdir)/db/migrations/0031_forward.sql
 EXTRA_DIST += db/embed.sh $(db_migrations)
 
 # The SQL files as C text.
