@@ -10,6 +10,7 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/audit_commands.h \
 	server/admin/audit_file.c server/admin/audit_file.h \
 	server/admin/cli.c server/admin/cli.h \
+	server/admin/ceremony.c server/admin/ceremony.h \
 	server/admin/cmd_attribute.c \
 	server/admin/cmd_ca.c \
 	server/admin/cmd_client.c \
@@ -25,9 +26,10 @@ server_admin_libadmin_a_SOURCES = \
 	server/admin/cmd_key.c server/admin/cmd_key.h \
 	server/admin/cmd_pair.c \
 	server/admin/cmd_policy.c \
-	server/admin/cmd_retention.c \
 	server/admin/cmd_policy_file.c \
+	server/admin/cmd_recovery.c \
 	server/admin/cmd_request.c \
+	server/admin/cmd_retention.c \
 	server/admin/cmd_status.c \
 	server/admin/cmd_trace.c \
 	server/admin/commands.def \
