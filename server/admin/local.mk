@@ -5,7 +5,7 @@ server_admin_libadmin_a_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DHOLDFAST_CONFIG_FILE='"$(sysconfdir)/holdfast/holdfast.conf"' \
 	-DHOLDFAST_LIBEXEC_DIR='"$(pkglibexecdir)"'
 server_admin_libadmin_a_SOURCES = \
-	server/admin/admin_db.h \
+	server/admin/admin_db.c server/admin/admin_db.h \
 	server/admin/audit_check.c server/admin/audit_check.h \
 	server/admin/audit_commands.h \
 	server/admin/audit_file.c server/admin/audit_file.h \
