@@ -28,6 +28,15 @@ rc_t buf_grow(struct buf *b, size_t more)
     return RC_OK;
 }
 
+rc_t buf_alloc(struct buf *b, size_t room)
+{
+    uint8_t *data = malloc(room ? room : 1);
+    if (!data)
+        return RC_NO_MEMORY;
+    *b = (struct buf){.data = data, .room = room};
+    return RC_OK;
+}
+
 rc_t buf_add_str(struct buf *b, const char *s)
 {
     return buf_add(b, s, strlen(s));

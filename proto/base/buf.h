@@ -30,6 +30,8 @@ void buf_cut(struct buf *b, size_t n);
 void buf_clear(struct buf *b);
 /* Wipes, frees, empties. */
 void buf_free(struct buf *b);
+/* Gives an empty buffer just so much room; buf_reserve() gives up to twice as much. RC_NO_MEMORY leaves it empty. */
+rc_t buf_alloc(struct buf *b, size_t room);
 /* Moves ownership: dst is freed first, src is empty afterwards. */
 void buf_take(struct buf *dst, struct buf *src);
 

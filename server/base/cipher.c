@@ -5,7 +5,7 @@
 
 #include "proto/kmip/tables.h"
 
-enum { COUNTER_BLOCK = 16 };
+enum { COUNTER_BLOCK = 16, COUNTED_IV_LEAST = 12 };
 
 /* clang-format off */
 /* What every block cipher of so many bytes has. A counter needs blocks of 16. */
@@ -89,13 +89,16 @@ size_t cipher_iv_bytes(const struct cipher_request *r)
     return r->iv_bytes ? r->iv_bytes : preset_iv(r, c);
 }
 
-/* A random IV must be long enough never to come twice: no shorter than the usual one (SP 800-38D, 8.2.2). */
+/* A random IV must be long enough never to come twice: no shorter than the usual one (SP 800-38D, 8.2.2), and beside a
+ * counter than that of 96 bits. */
 static rc_t plan_made_iv(const struct cipher_request *r, struct cipher_plan *p)
 {
     const struct cipher *c = p->cipher;
     p->make_iv = true;
     p->iv_bytes = cipher_iv_bytes(r);
     if (!fits_iv(c, p->iv_bytes) || p->iv_bytes < preset_iv(r, c) || p->iv_bytes > CIPHER_IV_MADE_MOST)
+        return RC_IV_LENGTH;
+    if (c->counted && p->iv_bytes < COUNTED_IV_LEAST)
         return RC_IV_LENGTH;
     /* Where the counter is a part of it, nobody knows how far it is from its end. */
     return c->counted && r->counter_bits && p->iv_bytes == COUNTER_BLOCK ? RC_PARAMS_UNSUPPORTED : RC_OK;
@@ -127,13 +130,21 @@ void cipher_counter_block(const struct cipher_request *r, const struct cipher *c
     }
 }
 
-/* The last bits of the counter block as a number; more of them than 64 are never used up. */
-static uint64_t counter_value(struct bytes iv, uint32_t bits)
+/* A counter block, as a number. */
+__extension__ typedef unsigned __int128 wide;
+
+static wide counter_end(uint32_t bits)
 {
-    uint64_t value = 0;
-    for (size_t i = iv.len - 8; i < iv.len; i++)
+    return bits < COUNTER_BLOCK * 8 ? (wide)1 << bits : 0; /* 0: 2^128 */
+}
+
+/* The last bits of the counter block. */
+static wide counter_value(struct bytes iv, uint32_t bits)
+{
+    wide value = 0;
+    for (size_t i = 0; i < iv.len; i++)
         value = value << 8 | iv.data[i];
-    return value & ((UINT64_C(1) << bits) - 1);
+    return value & (counter_end(bits) - 1);
 }
 
 /* A counter that comes round would use its key stream twice. */
@@ -147,13 +158,13 @@ static rc_t plan_counter(const struct cipher_request *r, struct bytes iv, size_t
         return RC_PARAMS_CONFLICT;
     if (rest && c->mode == KMIP_MODE_CTR && !r->has_counter)
         return RC_IV_LENGTH; /* the whole block, or what it begins to count with */
-    if (bits == 0 || bits >= 64)
-        return bits > COUNTER_BLOCK * 8 ? RC_PARAMS_CONFLICT : RC_OK;
-    uint64_t first = rest ? r->counter : counter_value(iv, bits), end = UINT64_C(1) << bits;
+    if (bits == 0 || bits > COUNTER_BLOCK * 8)
+        return bits ? RC_PARAMS_CONFLICT : RC_OK;
+    wide first = rest ? r->counter : counter_value(iv, bits), end = counter_end(bits);
     uint64_t blocks = (data + c->counted - 1) / c->counted;
-    if (first >= end)
+    if (end && first >= end)
         return RC_PARAMS_CONFLICT;
-    return blocks <= end - first ? RC_OK : RC_DATA_LENGTH;
+    return blocks <= end - first || end == first ? RC_OK : RC_DATA_LENGTH;
 }
 
 static rc_t plan_tag(const struct cipher_request *r, const struct cipher_lengths *have, struct cipher_plan *p)

@@ -14,7 +14,10 @@
 #include "proto/kmip/tables.h"
 
 enum { PRESET_THREADS = 3, PRESET_QUEUE = 64, OWNER_PART = 4 };
-enum { CIPHER_SHARE = 1024 * 1024 }; /* bytes of data that count as one job */
+enum { CIPHER_SHARE = 2 * 1024 * 1024 }; /* bytes of memory for ciphers that count as one job */
+/* Its data are there once for the job and in the call that waits for it, whose buffer may be half empty; and so much at
+ * least, for the lists are short. */
+enum { CIPHER_COPIES = 3, CIPHER_LEAST = 16 * 1024 };
 enum { NICE = 10 };
 /* Weights: a moment; a search of up to seconds; one of up to minutes. */
 enum { LIGHT, USUAL, LONG, WEIGHTS };
@@ -181,10 +184,10 @@ static void ended(void *owner, void *job)
     m->cipher_bytes -= j->queued_bytes;
 }
 
-/* Ciphers count by their bytes, all else by jobs. */
+/* Ciphers count by the memory they take, all of it locked, and all else by jobs. */
 static size_t cipher_bytes(const struct make_job *j)
 {
-    return j->kind == MAKE_CIPHER ? j->cipher.data.len + j->cipher.additional.len : 0;
+    return j->kind == MAKE_CIPHER ? CIPHER_LEAST + CIPHER_COPIES * (j->cipher.data.len + j->cipher.additional.len) : 0;
 }
 
 /* What one owner has in the queue. */

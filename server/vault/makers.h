@@ -54,8 +54,8 @@ struct makers;
 
 struct makers_options {
     uint32_t threads; /* 0: 3 */
-    uint32_t queue;   /* jobs that wait or run, and as many MiB of data of ciphers, which are many and short and count
-                         so alone; one owner may have a quarter of it, or one job. 0: 64 */
+    uint32_t queue;   /* jobs that wait or run, and for each of them 2 MiB of memory for the data of ciphers, which
+                         are many and short and count so alone; one owner may have a quarter of it, or one job. 0: 64 */
 };
 
 rc_t makers_new(const struct makers_options *o, struct makers **out);

@@ -343,7 +343,9 @@ static const struct plan_case {
     {RC_OK, ENC(AES, CTR, .make_iv = true), 0, {0, 0, 33}, 16, 0},
     {RC_PARAMS_UNSUPPORTED, ENC(AES, CTR, .counter_bits = 32, .make_iv = true), 0, {0, 0, 33}, 0, 0},
     {RC_OK, ENC(AES, CTR, .has_counter = true, .counter = 1, .make_iv = true), 0, {0, 0, 33}, 12, 0},
-    {RC_OK, ENC(AES, CTR, .counter_bits = 64, .has_counter = true, .make_iv = true), 0, {0, 0, 33}, 8, 0},
+    {RC_IV_LENGTH, ENC(AES, CTR, .counter_bits = 64, .has_counter = true, .make_iv = true), 0, {0, 0, 33}, 0, 0},
+    {RC_IV_LENGTH, ENC(AES, CTR, .counter_bits = 40, .has_counter = true, .make_iv = true), 0, {0, 0, 33}, 0, 0},
+    {RC_OK, ENC(AES, CTR, .counter_bits = 32, .has_counter = true, .make_iv = true), 0, {0, 0, 33}, 12, 0},
     {RC_IV_LENGTH, ENC(AES, CTR, .counter_bits = 96, .has_counter = true, .make_iv = true), 0, {0, 0, 33}, 0, 0},
     /* tags */
     {RC_OK, ENC(AES, GCM, .tag_bytes = 12), 12, {99, 0, 16}, 12, 12},
@@ -367,6 +369,33 @@ static const struct plan_case {
     {RC_DATA_LENGTH, ENC(AES, CCM), 12, {0, 0, 1 << 24}, 0, 0},
 };
 /* clang-format on */
+
+/* An IV that ends with so many bits set, all before them clear, is the last of a counter of so many bits or fewer. */
+START_TEST(no_counter_is_carried_into_what_stands_before_it)
+{
+    static const uint32_t widths[] = {8, 32, 63, 64, 65, 96, 127, 128};
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
+        uint8_t iv[16] = {0};
+        for (uint32_t bit = 0; bit < widths[i]; bit++)
+            iv[15 - bit / 8] |= (uint8_t)(1u << bit % 8);
+        const struct cipher_request same = ENC(AES, CTR, .counter_bits = widths[i]);
+        const struct cipher_request more = ENC(AES, CTR, .counter_bits = widths[i] + 1);
+        const struct cipher_lengths one = {0, 0, 16}, two = {0, 0, 17};
+        struct cipher_plan p;
+        ck_assert_int_eq(cipher_plan(&same, bytes_of(iv, 16), &one, &p), RC_OK);
+        ck_assert_int_eq(cipher_plan(&same, bytes_of(iv, 16), &two, &p), RC_DATA_LENGTH);
+        ck_assert_int_eq(cipher_plan(&more, bytes_of(iv, 16), &two, &p),
+                         widths[i] < 128 ? RC_OK : RC_PARAMS_CONFLICT);
+        iv[15] ^= 1; /* one before the last */
+        ck_assert_int_eq(cipher_plan(&same, bytes_of(iv, 16), &two, &p), RC_OK);
+    }
+    static const uint8_t zero[16] = {0};
+    const struct cipher_request whole = ENC(AES, CTR, .counter_bits = 128);
+    const struct cipher_lengths two = {0, 0, 17};
+    struct cipher_plan p;
+    ck_assert_int_eq(cipher_plan(&whole, bytes_of(zero, 16), &two, &p), RC_OK);
+}
+END_TEST
 
 START_TEST(what_does_not_go_together_is_told)
 {
@@ -398,18 +427,19 @@ static struct make_job *of_bytes(const struct uid *owner, size_t bytes)
     return j;
 }
 
-/* Long data count by their bytes, apart from keys; an owner has a quarter, or one piece of any length. */
+/* Long data count by the memory they take, three times as much and 16 KiB, apart from keys; an owner has a quarter, or
+ * one piece of any length. */
 START_TEST(long_data_have_a_bound_of_their_own)
 {
-    enum { MIB = 1 << 20 };
+    enum { SHARE = ((1 << 20) - 16 * 1024) / 3, LARGE = 2091680 }; /* take 1 MiB, and 6 */
     static const struct uid alice = {{1}}, bob = {{2}};
-    const struct makers_options o = {.threads = 1, .queue = 8};
+    const struct makers_options o = {.threads = 1, .queue = 4};
     struct makers *m;
     ck_assert_int_eq(makers_new(&o, &m), RC_OK);
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(makers_post(m, of_bytes(&alice, MIB)), RC_OK);
-    struct make_job *more = of_bytes(&alice, 16), *large = of_bytes(&bob, 6 * MIB), *hash;
-    ck_assert_int_eq(makers_post(m, more), RC_BUSY); /* two of eight are hers */
+        ck_assert_int_eq(makers_post(m, of_bytes(&alice, SHARE)), RC_OK);
+    struct make_job *more = of_bytes(&alice, 16), *large = of_bytes(&bob, LARGE), *hash;
+    ck_assert_int_eq(makers_post(m, more), RC_BUSY); /* two MiB of eight are hers */
     ck_assert_int_eq(makers_post(m, large), RC_OK);
     more->owner = (struct uid){{3}};
     ck_assert_int_eq(makers_post(m, more), RC_BUSY); /* full */
@@ -425,7 +455,7 @@ START_TEST(long_data_have_a_bound_of_their_own)
         if (!j)
             continue;
         ck_assert_int_eq(j->rc, RC_OK);
-        ck_assert(j->kind == MAKE_HASH || j->cipher.data.len >= MIB);
+        ck_assert(j->kind == MAKE_HASH || j->cipher.data.len >= SHARE);
         make_job_free(j);
         done++;
     }
@@ -443,6 +473,7 @@ TCase *cipher_tests(void)
     tcase_add_test(t, wrong_padding_fails_like_all_else);
     tcase_add_test(t, two_keys_are_three);
     tcase_add_test(t, every_cipher_of_the_table_is_there);
+    tcase_add_test(t, no_counter_is_carried_into_what_stands_before_it);
     tcase_add_loop_test(t, what_does_not_go_together_is_told, 0, COUNT(plans));
     tcase_add_test(t, long_data_have_a_bound_of_their_own);
     return t;
