@@ -101,7 +101,8 @@ COMMENT ON FUNCTION policy.selector_results IS 'Each condition of a rule: whethe
 CREATE FUNCTION policy.considered(who policy.client, p policy.permission, t policy.target)
 RETURNS TABLE (place bigint, r policy.rule, matches boolean, why text) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT row_number() OVER (ORDER BY array_position('{deny,approval,allow}', r.effect), r.id), r, c.matches,
+    SELECT row_number() OVER (ORDER BY array_position('{deny,approval,allow}', r.effect),
+                                        CASE r.effect WHEN 'approval' THEN -r.approvals END, r.id), r, c.matches,
            CASE WHEN NOT c.matches THEN c.failed WHEN c.matches IS NULL THEN 'depends on the object: ' || c.open END
       FROM policy.rule r
      CROSS JOIN LATERAL (
@@ -111,29 +112,33 @@ SET search_path = pg_catalog, pg_temp AS $$
               FROM policy.selector_results(r, p, who.id, t) AS s) AS c (matches, failed, open)
      WHERE r.domain = who.domain AND policy.subject_covers(r, who.id) AND policy.permits(r.permissions, p)
 $$;
-COMMENT ON FUNCTION policy.considered IS 'The rules for a client and a permission, denials first, then approvals, then permissions, and whether each matches (NULL: only the object tells) and why not; internal';
+COMMENT ON FUNCTION policy.considered IS 'The rules for a client and a permission, denials first, then approvals, those that want most administrators first, then permissions, and whether each matches (NULL: only the object tells) and why not; internal';
 
--- A denial that matches decides; then a permission is needed; then an approval holds back what is permitted.
+-- A denial that matches decides; then a permission is needed; then an approval holds back what is permitted, of several
+-- the one that wants most administrators.
 CREATE FUNCTION policy.weighed(who policy.client, p policy.permission, t policy.target,
                                OUT place bigint, OUT held bigint, OUT open text) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     WITH looked AS (SELECT c.place, (c.r).id, (c.r).effect, c.matches, c.matches IS NULL AS open
                       FROM policy.considered(who, p, t) AS c),
+    holds AS (SELECT min(l.place) AS place FROM looked l WHERE l.matches AND l.effect = 'approval'),
     outcome AS (
         SELECT min(l.place) FILTER (WHERE l.matches AND l.effect = 'deny') AS deny,
                min(l.place) FILTER (WHERE l.matches AND l.effect = 'approval') AS approval,
                min(l.place) FILTER (WHERE l.matches AND l.effect = 'allow') AS allow,
-               min(l.id) FILTER (WHERE l.matches AND l.effect = 'approval') AS holding,
+               (array_agg(l.id ORDER BY l.place) FILTER (WHERE l.matches AND l.effect = 'approval'))[1] AS holding,
                string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'deny') AS denies,
-               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'approval')
+               string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'approval'
+                                                                    AND l.place < coalesce((SELECT h.place FROM holds h), l.place + 1))
                    AS approvals,
                string_agg(l.id::text, ' or ' ORDER BY l.place) FILTER (WHERE l.open AND l.effect = 'allow') AS allows
           FROM looked l)
     SELECT CASE WHEN deny IS NOT NULL THEN deny WHEN allow IS NOT NULL THEN coalesce(approval, allow) END,
            CASE WHEN deny IS NULL AND allow IS NULL AND allows IS NULL THEN holding END,
            CASE WHEN deny IS NULL THEN nullif(concat_ws(', ', 'refused if rule ' || denies || ' matches',
-               CASE WHEN allow IS NOT NULL AND approval IS NULL
-                    THEN 'waits for approval if rule ' || approvals || ' matches'
+               CASE WHEN allow IS NOT NULL
+                    THEN CASE WHEN approval IS NULL THEN 'waits for approval' ELSE 'waits for more administrators' END
+                        || ' if rule ' || approvals || ' matches'
                     WHEN allow IS NULL AND approval IS NOT NULL
                     THEN 'waits for approval if rule ' || allows || ' matches'
                     WHEN allow IS NULL THEN 'allowed if rule ' || allows || ' matches'

@@ -129,11 +129,17 @@ static enum match match_rule(struct looking *l, const struct policy_rule *r)
 
 /* ---- the decision --------------------------------------------------------------------------- */
 
-/* By effect: the first rule that matches, and whether one may match that cannot be told yet. */
+/* By effect: the rule that matches and decides, and the one that would of those that may match, which cannot be told yet. */
 struct outcome {
     const struct policy_rule *rule[RULE_EFFECTS];
-    bool open[RULE_EFFECTS];
+    const struct policy_rule *open[RULE_EFFECTS];
 };
+
+/* Whether a decides where both match: of two that want approvals the one that wants more, else the older one. */
+static bool comes_before(const struct policy_rule *a, const struct policy_rule *b)
+{
+    return !b || a->approvals > b->approvals || (a->approvals == b->approvals && a->id < b->id);
+}
 
 static struct decision by_rule(enum verdict verdict, const struct policy_rule *r)
 {
@@ -152,9 +158,9 @@ static struct decision weigh(const struct outcome *o)
         return open;
     if (!allow)
         return (struct decision){VERDICT_REFUSED, WHY_NO_RULE, 0, 0};
-    if (approval)
-        return by_rule(VERDICT_APPROVAL, approval);
-    return o->open[RULE_APPROVAL] ? open : by_rule(VERDICT_ALLOWED, allow);
+    if (o->open[RULE_APPROVAL] && comes_before(o->open[RULE_APPROVAL], approval))
+        return open;
+    return approval ? by_rule(VERDICT_APPROVAL, approval) : by_rule(VERDICT_ALLOWED, allow);
 }
 
 static struct decision decide(struct looking *l, enum permission p, int64_t now_us)
@@ -163,13 +169,13 @@ static struct decision decide(struct looking *l, enum permission p, int64_t now_
     struct outcome outcome = {0};
     for (size_t i = 0; i < set->rule_count; i++) {
         const struct policy_rule *r = &set->rules[i];
-        if (outcome.rule[r->effect] || !is_about(r, p, now_us))
+        if (!comes_before(r, outcome.rule[r->effect]) || !is_about(r, p, now_us))
             continue;
         enum match m = match_rule(l, r);
         if (m == MATCH_YES)
             outcome.rule[r->effect] = r;
-        else if (m == MATCH_OPEN)
-            outcome.open[r->effect] = true;
+        else if (m == MATCH_OPEN && comes_before(r, outcome.open[r->effect]))
+            outcome.open[r->effect] = r;
     }
     /* A denial might hide in what cannot be read. */
     return l->damaged ? (struct decision){VERDICT_REFUSED, WHY_DAMAGED, 0, 0} : weigh(&outcome);

@@ -261,6 +261,8 @@ def random_rule(t, rng, objects):
             "name_pattern": maybe(0.3, lambda: rng.choice(("*disk*", "tape?", "?\u00e4", "a-*", "*-?", "b*"))),
             "valid_from": maybe(0.2, lambda: rng.choice(("2001-01-01", "2901-01-01"))),
             "valid_until": maybe(0.2, lambda: rng.choice(("2002-01-01", "2902-01-01")))}
+    if rule["effect"] == "approval":
+        rule["approvals"] = rng.choice((1, 1, 2, 3))
     if rng.random() < 0.2:
         rule.update(attribute_name="x-Tier", attribute_value=rng.choice(("1", "2")))
     if subject:
@@ -305,15 +307,16 @@ FIRST = [{"effect": "allow", "permissions": "{*}", "owner": "self", "policy": "*
 
 
 def decision(t, rules, name, what, thing):
-    """Effect and number of the rule that decides."""
+    """Effect and number of the rule that decides, and how many must approve."""
     hits = {}
     for number, rule in rules:
         if matches(t, rule, name, what, thing):
-            hits.setdefault(rule["effect"], []).append(number)
+            hits.setdefault(rule["effect"], []).append((-rule.get("approvals", 0), number))
     if "deny" not in hits and "allow" not in hits:
-        return "deny", None
+        return "deny", None, 0
     effect = next(e for e in ("deny", "approval", "allow") if e in hits)
-    return effect, min(hits[effect])
+    fewer, number = min(hits[effect])
+    return effect, number, -fewer
 
 
 def answers(t, rules, objects):
@@ -323,7 +326,7 @@ def answers(t, rules, objects):
         missing = t.call(name, client.get(MISSING))
         for what, ask in ASKED.items():
             for thing in objects:
-                effect, number = decision(t, rules, name, what, thing)
+                effect, number, _ = decision(t, rules, name, what, thing)
                 answer = t.call(name, ask(thing.uid))
                 allowed = answer.ok or (thing.kind == "opaque" and answer.reason == WRONG_TYPE)
                 good = {"allow": allowed, "approval": answer.reason == DENIED, "deny": same(answer, missing)}[effect]
@@ -350,9 +353,9 @@ def details(t, rules, objects, since):
                  "AND client_name LIKE 'decide-_' ORDER BY client_name, operation, object, at DESC" % (since, MISSING))
     by_uid, wrong = {x.uid: x for x in objects}, []
     for name, operation, uid, detail in rows:
-        effect, number = decision(t, rules, name[-1], operation.lower().replace(" ", "-"), by_uid[uid])
+        effect, number, needed = decision(t, rules, name[-1], operation.lower().replace(" ", "-"), by_uid[uid])
         want = {"deny": "denied by rule %s" % number if number else "no rule permits", "allow": "",
-                "approval": "rule %s needs 1 approval: request " % number}[effect]
+                "approval": "rule %s needs %d approval%s: request " % (number, needed, "s" * (needed > 1))}[effect]
         if not (detail.startswith(want) if effect == "approval" else detail == want):
             wrong.append((name, operation, uid, detail, want))
     return len(rows), wrong
@@ -367,7 +370,7 @@ def explained(t, rules, objects):
                  "LATERAL (SELECT x.effect, x.rule FROM policy.explain(v.c, v.p, v.o) WITH ORDINALITY AS x "
                  "ORDER BY x.ordinality DESC LIMIT 1) AS e ORDER BY v.n" % values)
     return [(name, what, vars(x), row) for (name, what, x), row in zip(calls, rows)
-            if (row[1], row[2]) != tuple("" if v is None else str(v) for v in decision(t, rules, name, what, x))]
+            if (row[1], row[2]) != tuple("" if v is None else str(v) for v in decision(t, rules, name, what, x)[:2])]
 
 
 def differential(t, rounds=8):

@@ -197,6 +197,39 @@ START_TEST(three_rules)
 }
 END_TEST
 
+/* Of two that want approvals the one that wants more decides, of equals the older one; open while one that would come
+ * first may match. */
+START_TEST(two_approvals)
+{
+    static const char *const more[] = {"", "\"name_pattern\":\"db-*\",", "\"object_type\":3,"};
+    enum { YES, OPEN, NO, MATCHES };
+    for (int m = 0; m < MATCHES * MATCHES * 9; m++) {
+        const int match[] = {m % MATCHES, m / MATCHES % MATCHES};
+        const int64_t wants[] = {1 + m / 9 % 3, 1 + m / 27};
+        char first[512], second[512], facts[256];
+        snprintf(facts, sizeof facts, "%s\"approvals\":%d", more[match[0]], (int)wants[0]);
+        rule_text(first, sizeof first, 2, "approval", facts);
+        snprintf(facts, sizeof facts, "%s\"approvals\":%d", more[match[1]], (int)wants[1]);
+        rule_text(second, sizeof second, 9, "approval", facts);
+        struct policy_set *set = parsed_rules("{\"rules\":[%s,%s,{\"id\":10,\"policy\":\"*\",\"effect\":\"allow\","
+                                              "\"permissions\":[\"*\"],\"owner\":\"any\"}]}",
+                                              first, second);
+        const struct identity who = asker(set);
+        const struct object o = thing(&who, 0);
+        const struct policy_facts all = {&o, true, true}, few = {&o, false, false};
+        const int winner = match[0] == NO ? 1 : match[1] == NO ? 0 : wants[1] > wants[0];
+        const struct decision none = {VERDICT_ALLOWED, WHY_RULE, 10, 0},
+                              want = {VERDICT_APPROVAL, WHY_RULE, winner ? 9 : 2, wants[winner]};
+        const struct decision d = policy_decide(&who, PERMIT_GET, &all, now_us);
+        ck_assert_msg(same_decision(d, match[winner] == NO ? none : want), "case %d", m);
+        const struct decision early = policy_decide(&who, PERMIT_GET, &few, now_us);
+        bool open = match[winner] == OPEN;
+        ck_assert_msg(open ? early.verdict == VERDICT_OPEN : same_decision(early, d), "case %d early", m);
+        policy_drop(set);
+    }
+}
+END_TEST
+
 START_TEST(other_domain_comes_first)
 {
     struct policy_set *set =
@@ -388,6 +421,7 @@ Suite *decide_suite(void)
     tcase_add_test(t, one_rule);
     tcase_add_test(t, two_rules);
     tcase_add_test(t, three_rules);
+    tcase_add_test(t, two_approvals);
     tcase_add_test(t, other_domain_comes_first);
     tcase_add_test(t, damaged_attributes);
     tcase_add_test(t, policy_names);
