@@ -4,6 +4,27 @@
 -- Whoever changes what decides about a client raises its standing in the same transaction: every commit of a worker
 -- compares the standing it decided by, so no request that comes after the change is decided by the old policy.
 
+-- The role of the forwarder (0031_forward.sql), here, where nothing has been changed yet: roles are made by whoever
+-- migrates, and the owner cannot.
+SET LOCAL ROLE NONE;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_forward') THEN
+        BEGIN
+            CREATE ROLE holdfast_forward LOGIN;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'the role holdfast_forward is missing and % may not make it: run holdfast db migrate --database CONNINFO as a role that may create roles', current_user;
+        END;
+        COMMENT ON ROLE holdfast_forward IS 'Holdfast: forwards the audit trail; reads audit rows and moves its own cursors, through functions alone';
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO holdfast_forward', current_database());
+    IF NOT has_database_privilege('holdfast_forward', current_database(), 'CONNECT') THEN
+        RAISE EXCEPTION 'the role holdfast_forward may not connect to this database and % may not let it: run holdfast db migrate --database CONNINFO as the owner of the database', current_user;
+    END IF;
+END
+$$;
+SET LOCAL ROLE holdfast_owner;
+
 ALTER TABLE policy.domain
     ADD COLUMN enabled boolean NOT NULL DEFAULT true,
     ADD COLUMN max_clients bigint CHECK (max_clients >= 0),
@@ -116,7 +137,8 @@ INSERT INTO policy.permission (name, class, needs_object) VALUES
     ('encrypt', 'use', true), ('decrypt', 'use', true);
 
 -- Rules. A denial that matches wins over everything. What no rule allows is refused. What one allows waits where a rule
--- that matches wants an approval. Within an effect the rule with the lowest number is named as the one that decided.
+-- that matches wants an approval, of several for the one that wants most. Of equals within an effect the rule with the
+-- lowest number is named as the one that decided.
 CREATE TABLE policy.rule (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     domain          bigint NOT NULL REFERENCES policy.domain,
@@ -186,6 +208,9 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION policy.first_rules IS 'The rules that a new domain begins with; internal';
 SELECT policy.first_rules(id) FROM policy.domain;
+-- Objects that were made before there were rules were for their owners alone, whatever their policy's name.
+DELETE FROM policy.rule r WHERE r.policy = 'public'
+   AND EXISTS (SELECT FROM kmip.object o WHERE o.domain = r.domain AND o.attributes ->> 'OperationPolicyName' = 'public');
 
 -- Bounds for what is made and done. Of all rows that match a request every one must hold.
 CREATE TABLE policy.bound (

@@ -193,11 +193,18 @@ $$;
 COMMENT ON FUNCTION policy.subject_text IS 'For whom a rule or constraint is, as the functions take it';
 
 -- ---- what a change ends with ----
+-- A worker may remember what it read at a standing. After a failover or a restore that lost the last changes a mere
+-- count would give the same number again, for another policy: so the clock is in it.
+CREATE FUNCTION policy.next_standing(p_standing bigint) RETURNS bigint LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT greatest(p_standing + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) $$;
+COMMENT ON FUNCTION policy.next_standing IS 'The standing of a client after a change: larger than before, and none that was given before; internal';
+
 -- Rows are locked in one order, so that two administrators cannot wait for each other.
 CREATE FUNCTION policy.raise_standing(p_clients uuid[]) RETURNS void LANGUAGE sql
 SET search_path = pg_catalog, pg_temp AS $$
     WITH concerned AS (SELECT id FROM policy.client WHERE id = ANY (p_clients) ORDER BY id FOR NO KEY UPDATE)
-    UPDATE policy.client c SET standing = c.standing + 1 FROM concerned WHERE c.id = concerned.id;
+    UPDATE policy.client c SET standing = policy.next_standing(c.standing) FROM concerned WHERE c.id = concerned.id;
 $$;
 COMMENT ON FUNCTION policy.raise_standing IS 'Makes requests that are under way for these clients be decided anew; internal';
 

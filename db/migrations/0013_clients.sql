@@ -105,7 +105,7 @@ DECLARE
     target uuid := policy.client_lock(p_client);
 BEGIN
     PERFORM policy.check_reason(p_reason);
-    UPDATE policy.client SET enabled = p_enabled, standing = standing + 1 WHERE id = target;
+    UPDATE policy.client SET enabled = p_enabled, standing = policy.next_standing(standing) WHERE id = target;
     PERFORM audit.note(CASE WHEN p_enabled THEN 'Admin Enable Client' ELSE 'Admin Disable Client' END,
                        format('client=%s reason=%s', p_client, p_reason));
 END
@@ -120,7 +120,7 @@ DECLARE
 BEGIN
     PERFORM policy.check_reason(p_reason);
     UPDATE policy.certificate SET revoked_at = now() WHERE client = target AND revoked_at IS NULL;
-    UPDATE policy.client SET enabled = false, standing = standing + 1 WHERE id = target;
+    UPDATE policy.client SET enabled = false, standing = policy.next_standing(standing) WHERE id = target;
     PERFORM audit.note('Admin Revoke Client', format('client=%s reason=%s', p_client, p_reason));
 END
 $$;
@@ -136,7 +136,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM policy.missing(format('client %s has no such certificate', p_client));
     END IF;
-    UPDATE policy.client SET standing = standing + 1 WHERE id = target;
+    UPDATE policy.client SET standing = policy.next_standing(standing) WHERE id = target;
     PERFORM audit.note('Admin Revoke Certificate', format('client=%s certificate=%s', p_client, lower(p_certificate)));
 END
 $$;
@@ -159,7 +159,7 @@ BEGIN
                              legacy_tls = coalesce(p_legacy_tls, legacy_tls),
                              quirks = CASE WHEN p_quirks IS NULL THEN quirks
                                            ELSE ARRAY(SELECT DISTINCT q FROM unnest(p_quirks) q ORDER BY q) END,
-                             standing = standing + 1
+                             standing = policy.next_standing(standing)
      WHERE id = target RETURNING * INTO now_set;
     PERFORM audit.note('Admin Set Client',
                        format('client=%s second_factor=%s legacy_tls=%s quirks=%s reason=%s', p_client,

@@ -352,6 +352,11 @@ COMMENT ON TRIGGER object_stays_with_owner ON kmip.object IS 'New objects are of
 -- Others that change the policy wait meanwhile: they lock the row of their domain first.
 CREATE FUNCTION policy.file_lock(p_doc jsonb) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- What it waits for must be seen when it has come.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM policy.mistake('a policy is applied in a transaction that is read committed',
+                               'To apply what was looked at and nothing else, give expected.');
+    END IF;
     IF EXISTS (SELECT FROM jsonb_object_keys(p_doc -> 'domains') AS k
                 WHERE NOT EXISTS (SELECT FROM policy.domain d WHERE d.name = k)) THEN
         LOCK TABLE policy.domain IN SHARE ROW EXCLUSIVE MODE; -- the number of a new one is the next one

@@ -219,9 +219,11 @@ BEGIN
           FROM policy.client k JOIN policy.domain d ON d.id = k.domain WHERE k.id = c.asker
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
-            -- the rule may want more administrators by now than the request was opened for
-            UPDATE policy.request r SET rule = c.rule, needed = c.needed, state = 'waiting'
-             WHERE r.id = c.number AND r.needed < c.needed;
+            -- the rule may want more or fewer administrators by now than the request was opened for
+            UPDATE policy.request r SET rule = c.rule, needed = c.needed,
+                   state = CASE WHEN (SELECT count(*) FROM policy.approval a WHERE a.request = r.id) >= c.needed
+                                THEN 'approved' ELSE 'waiting' END
+             WHERE r.id = c.number AND r.needed <> c.needed AND r.state IN ('waiting', 'approved');
             IF NOT EXISTS (SELECT FROM policy.request r WHERE r.id = c.number AND r.client = c.asker
                               AND r.permission = c.permission AND r.object = c.object) THEN
                 -- another node opened one meanwhile: all back, look again

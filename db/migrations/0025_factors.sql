@@ -29,7 +29,7 @@ CREATE FUNCTION policy.factor_changed(p_client uuid, p_act text, p_what text, p_
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM policy.check_reason(p_reason);
-    UPDATE policy.client SET standing = standing + 1 WHERE id = p_client;
+    UPDATE policy.client SET standing = policy.next_standing(standing) WHERE id = p_client;
     PERFORM audit.note(p_act, format('client=%s %s reason=%s', (SELECT name FROM policy.client WHERE id = p_client),
                                      p_what, p_reason));
 END

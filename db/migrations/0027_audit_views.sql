@@ -125,7 +125,7 @@ CREATE VIEW audit.exports AS
 SELECT e.at, e.client, e.object, k.names, k.type, k.algorithm, k.length, k.state,
        coalesce(e.detail ~ '^wrapped', false) AS wrapped, e.detail, e.address, e.client_id, e.stream, e.seq
   FROM audit.events e LEFT JOIN audit.keys k ON k.uid = e.object
- WHERE e.operation IN ('Get', 'Export') AND e.result = 'Success' AND k.type IS DISTINCT FROM 'Template';
+ WHERE e.operation IN ('Get', 'Export') AND e.result = 'Success' AND e.client_id IS NOT NULL AND k.type IS DISTINCT FROM 'Template';
 COMMENT ON VIEW audit.exports IS 'Every answer that carried key material out of the server (Get answered with an object that has some), and what it was. Give a period: WHERE at >= ''2026-01-01'', or an object or client_id';
 COMMENT ON COLUMN audit.exports.at IS 'When';
 COMMENT ON COLUMN audit.exports.client IS 'Who got it: name of the client at that time';
@@ -242,7 +242,7 @@ RETURNS TABLE (at timestamptz, who text, act text, object uuid, result text, det
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT * FROM audit.admin_acts(p_from, p_until) AS a
-     WHERE a.act !~ '^Admin (Migrate|Initialise|Make Certificate Authority|Renew Server Certificate|Approve Boot State|Confirm Escrow|Recovery|Store Hierarchy|(Begin|End) Trace|(Begin|Forget) Forwarding|.* Audit .*)$';
+     WHERE a.act !~ '^Admin (Migrate|Initialise|Make Certificate Authority|Renew Server Certificate|Approve Boot State|Confirm Escrow|Recovery|Store Hierarchy|(Begin|End) Trace|(Begin|Forget) Forwarding|Explain|.* Audit( .*)?)$';
 END;
 COMMENT ON FUNCTION audit.policy_changes IS 'Changes of policy in a period (the last 90 days): all acts on domains, clients, groups, rules, constraints and approvals, that is all of audit.admin_acts() but those on the node, its keys, the schema and the audit trail, and traces, which change nothing';
 

@@ -6,23 +6,6 @@
 -- A number in a stream is given by compare-and-swap of the head, so no row becomes visible before its predecessors:
 -- a gap is a row that is gone (retention, or tampering), never one that is still to come.
 
--- Roles are made by whoever migrates; the owner cannot.
-SET LOCAL ROLE NONE;
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_forward') THEN
-        BEGIN
-            CREATE ROLE holdfast_forward LOGIN;
-        EXCEPTION WHEN insufficient_privilege THEN
-            RAISE EXCEPTION 'the role holdfast_forward is missing and % may not make it: run holdfast db migrate --database CONNINFO as a role that may create roles', current_user;
-        END;
-        COMMENT ON ROLE holdfast_forward IS 'Holdfast: forwards the audit trail; reads audit rows and moves its own cursors, through functions alone';
-    END IF;
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO holdfast_forward', current_database());
-END
-$$;
-SET LOCAL ROLE holdfast_owner;
-
 -- Streams opened lately are new ones. Moving a head changes no indexed column, so it stays as cheap as it was.
 CREATE INDEX stream_opened ON audit.stream (opened_at);
 COMMENT ON INDEX audit.stream_opened IS 'Streams opened lately';
@@ -69,7 +52,7 @@ COMMENT ON FUNCTION audit.forward_key IS 'The advisory lock that the forwarder o
 
 CREATE FUNCTION audit.forward_holder(p_destination text) RETURNS integer LANGUAGE sql STABLE
 RETURN (SELECT l.pid FROM pg_locks l
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+         WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' AND l.objsubid = 1
            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
            AND (l.classid::bigint << 32 | l.objid::bigint) = audit.forward_key(p_destination));
 COMMENT ON FUNCTION audit.forward_holder IS 'Process of the session that forwards to a destination; NULL: none does';

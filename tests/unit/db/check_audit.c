@@ -542,7 +542,7 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
     ck_assert_int_eq(db_client_revoke(a, "a", NULL), RC_OK);
     ck_assert_int_eq(db_client_list(a, count_client, &seen), RC_OK);
     ck_assert(!seen.enabled);
-    ck_assert_int_eq(seen.standing, 3);
+    ck_assert_int_gt(seen.standing, 2);
     cert.fingerprint = "f3";
     cert.serial = "0c";
     ck_assert_int_eq(db_certificate_add(a, "a", &cert),

@@ -184,11 +184,11 @@ START_TEST(a_changed_client_loses)
     probe_audit(&a, &w, "Query", &n);
     ck_assert_int_eq(probe_run(&w, &a), DB_LOST);
     ck_assert_int_eq(a.unit.lost, DB_LOST_STANDING);
-    w.standing = 2;
+    w.standing = worker_standing(&w);
     probe_audit(&b, &w, "Query", &n);
     ck_assert_int_eq(probe_run(&w, &b), DB_DONE);
     pg_value(&pg, w.database, DB_ROLE_POLICY, "SELECT policy.client_revoke('first')");
-    w.standing = 3;
+    w.standing++;
     probe_audit(&b, &w, "Query", &n);
     ck_assert_int_eq(probe_run(&w, &b), DB_LOST);
     worker_close(&w);
@@ -207,7 +207,7 @@ START_TEST(a_changed_client_loses_with_all_its_units)
     probe_audit(&nobody, &w, "Query", &n);
     nobody.unit.client = (struct uid){0};
     probe_audit(&b, &w, "Query", &n);
-    w.standing = 2;
+    w.standing = worker_standing(&w);
     probe_audit(&other, &w, "Query", &n);
     struct probe *all[] = {&a, &nobody, &b, &other};
     for (size_t i = 0; i < 4; i++)

@@ -205,14 +205,15 @@ START_TEST(an_identity_is_found_by_issuer_and_name)
     ck_assert(!id->found);
     id->names[1].kind = "uri";
     pg_value(&pg, w.database, DB_ROLE_POLICY, "SELECT policy.certificate_revoke('first', 'aa')");
-    w.standing = 2;
+    w.standing = worker_standing(&w);
+    ck_assert_int_gt(w.standing, 1);
     ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
     ck_assert(id->found && id->revoked);
-    ck_assert_int_eq(id->standing, 2);
+    ck_assert_int_eq(id->standing, w.standing);
     pg_value(&pg, w.database, DB_ROLE_POLICY, "SELECT policy.domain_enable('default', false, 'x')");
     ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
     ck_assert(id->found && !id->enabled); /* its domain is out, and so is the client */
-    ck_assert_int_eq(id->standing, 3);
+    ck_assert_int_gt(id->standing, w.standing);
     worker_close(&w);
 }
 END_TEST
@@ -224,21 +225,22 @@ START_TEST(a_policy_comes_with_its_standing)
     AUTO_ARENA arena = ARENA_OF(1 << 20);
     worker_open(&w, fresh_database(), NULL);
     struct db_load load = {.kind = DB_LOAD_POLICY, .policy = {.client = w.client}};
-    for (int64_t standing = 1; standing <= 2; standing++) {
+    for (int round = 1; round <= 2; round++) {
         ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
         ck_assert(load.policy.found);
-        ck_assert_int_eq(load.policy.standing, standing);
+        ck_assert_int_eq(load.policy.standing, worker_standing(&w));
+        ck_assert_int_eq(load.policy.standing > 1, round > 1);
         AUTO_BUF text = BUF_EMPTY;
         ck_assert_int_eq(buf_add_bytes(&text, load.policy.text), RC_OK);
         ck_assert_int_eq(buf_add_u8(&text, 0), RC_OK);
-        ck_assert_int_eq(strstr((char *)text.data, "no-other") != NULL, standing == 2);
+        ck_assert_int_eq(strstr((char *)text.data, "no-other") != NULL, round == 2);
         pg_value(&pg, w.database, DB_ROLE_POLICY,
                  "SELECT policy.allow('client first', '{get}', 'a test', name_pattern => 'no-other')");
     }
     load.policy.client.raw[3] ^= 1;
     ck_assert_int_eq(run_load(&w, &load, &arena), RC_OK);
     ck_assert(!load.policy.found);
-    w.standing = 3;
+    w.standing = worker_standing(&w);
     worker_close(&w);
 }
 END_TEST

@@ -97,6 +97,11 @@ void worker_close(struct worker *w)
     event_base_free(w->base);
 }
 
+int64_t worker_standing(const struct worker *w)
+{
+    return atoll(pg_value(&pg, w->database, DB_ROLE_SERVER, "SELECT standing FROM policy.client WHERE name = 'first'"));
+}
+
 static void turn(struct worker *w, int64_t deadline, const char *what)
 {
     struct timeval t = {0, 20000};

@@ -31,6 +31,8 @@ void worker_open(struct worker *w, const char *database, const struct db_setting
 /* The same without waiting for READY. */
 void worker_open_only(struct worker *w, const char *database, const struct db_settings *settings);
 void worker_close(struct worker *w);
+/* The present standing of its client. */
+int64_t worker_standing(const struct worker *w);
 /* Turns the loop until *what is at least `least`, or fails the test after `seconds`. */
 void worker_until(struct worker *w, const unsigned *what, unsigned least, int seconds);
 void worker_until_state(struct worker *w, enum db_state state, int seconds);
