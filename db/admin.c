@@ -225,7 +225,8 @@ rc_t db_client_add(struct db_admin *a, const char *name, const char *domain, con
     return rc;
 }
 
-rc_t db_certificate_add(struct db_admin *a, const char *client, const struct db_certificate *cert)
+rc_t db_certificate_add(struct db_admin *a, const char *client, const char *reason,
+                        const struct db_certificate *cert)
 {
     char from[24], until[24];
     const char *values[] = {client,
@@ -235,11 +236,12 @@ rc_t db_certificate_add(struct db_admin *a, const char *client, const struct db_
                             cert->serial,
                             cert->fingerprint,
                             seconds(cert->not_before, from),
-                            seconds(cert->not_after, until)};
+                            seconds(cert->not_after, until),
+                            reason ? reason : "renewal"};
     return admin_do(a,
                     "SELECT policy.certificate_add($1, $2, $3, $4, $5, $6,"
-                    " to_timestamp($7::float8), to_timestamp($8::float8))",
-                    8, values);
+                    " to_timestamp($7::float8), to_timestamp($8::float8), $9)",
+                    9, values);
 }
 
 rc_t db_client_revoke(struct db_admin *a, const char *client, const char *certificate)

@@ -80,9 +80,9 @@ struct db_certificate {
  */
 rc_t db_client_add(struct db_admin *admin, const char *name, const char *domain, const char *reason,
                    const struct db_certificate *cert, struct uid *id_out);
-/* A further certificate (renewal) of a client; adds the credential when it is new. RC_NOT_FOUND;
- * RC_WRONG_STATE while the client is disabled. */
-rc_t db_certificate_add(struct db_admin *admin, const char *client,
+/* A further certificate (renewal) of a client; adds the credential when it is new; reason as above.
+ * RC_NOT_FOUND; RC_WRONG_STATE while the client is disabled. */
+rc_t db_certificate_add(struct db_admin *admin, const char *client, const char *reason,
                         const struct db_certificate *cert);
 /*
  * Revokes one certificate (fingerprint or serial), or, when `certificate` is NULL, the client: it

@@ -126,20 +126,44 @@ END
 $$;
 COMMENT ON FUNCTION policy.client_revoke IS 'Disables a client and revokes all its certificates; holds from its next request on';
 
-CREATE OR REPLACE FUNCTION policy.certificate_revoke(p_client text, p_certificate text)
+DROP FUNCTION policy.certificate_add(text, text, text, text, text, text, timestamptz, timestamptz);
+CREATE FUNCTION policy.certificate_add(p_client text, p_issuer text, p_kind text, p_value text, p_serial text,
+                                       p_fingerprint text, p_not_before timestamptz, p_not_after timestamptz,
+                                       p_reason text DEFAULT 'none given')
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target uuid := policy.client_lock(p_client);
 BEGIN
+    PERFORM policy.check_reason(p_reason);
+    IF NOT (SELECT enabled FROM policy.client WHERE id = target) THEN
+        RAISE EXCEPTION 'client % is disabled, and a certificate would not let it in', p_client
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'policy.client_enable() lets it in again.';
+    END IF;
+    PERFORM policy.add_identity(target, p_issuer, p_kind, p_value, p_serial, p_fingerprint, p_not_before, p_not_after);
+    PERFORM audit.note('Admin Add Certificate',
+                       format('client=%s fingerprint=%s reason=%s', p_client, p_fingerprint, p_reason));
+END
+$$;
+COMMENT ON FUNCTION policy.certificate_add IS 'Adds a further certificate of a client, such as a renewed one; refused while the client is disabled';
+
+DROP FUNCTION policy.certificate_revoke(text, text);
+CREATE FUNCTION policy.certificate_revoke(p_client text, p_certificate text, p_reason text DEFAULT 'none given')
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target uuid := policy.client_lock(p_client);
+BEGIN
+    PERFORM policy.check_reason(p_reason);
     UPDATE policy.certificate SET revoked_at = coalesce(revoked_at, now())
      WHERE client = target AND (fingerprint = lower(p_certificate) OR serial = lower(p_certificate));
     IF NOT FOUND THEN
         PERFORM policy.missing(format('client %s has no such certificate', p_client));
     END IF;
     UPDATE policy.client SET standing = policy.next_standing(standing) WHERE id = target;
-    PERFORM audit.note('Admin Revoke Certificate', format('client=%s certificate=%s', p_client, lower(p_certificate)));
+    PERFORM audit.note('Admin Revoke Certificate',
+                       format('client=%s certificate=%s reason=%s', p_client, lower(p_certificate), p_reason));
 END
 $$;
+COMMENT ON FUNCTION policy.certificate_revoke IS 'Revokes one certificate of a client, by fingerprint or serial number';
 
 CREATE FUNCTION policy.client_set(p_client text, p_second_factor boolean, p_legacy_tls boolean, p_quirks text[],
                                   p_reason text)
@@ -223,6 +247,7 @@ COMMENT ON FUNCTION kmip.domain_keyed IS 'Notes that a vault has opened the stor
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA policy FROM PUBLIC;
 REVOKE ALL ON FUNCTION kmip.add_domain_key, kmip.domain_keyed FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION policy.domain_add, policy.domain_limits, policy.domain_enable, policy.client_add,
-    policy.client_enable, policy.client_revoke, policy.client_set TO holdfast_policy;
+    policy.client_enable, policy.client_revoke, policy.certificate_add, policy.certificate_revoke, policy.client_set
+    TO holdfast_policy;
 GRANT SELECT ON policy.domains TO holdfast_policy;
 GRANT EXECUTE ON FUNCTION kmip.add_domain_key, kmip.domain_keyed TO holdfast_server;

@@ -256,7 +256,7 @@ static rc_t store_client(struct cli *cli, struct db_admin *db, const char *name,
         .not_after = identity->not_after,
     };
     if (cli_given(cli, OPT_RENEW))
-        return db_certificate_add(db, name, &row);
+        return db_certificate_add(db, name, cli->option[OPT_WHY], &row);
     return db_client_add(db, name, cli->option[OPT_DOMAIN], cli->option[OPT_WHY], &row, id);
 }
 

@@ -530,8 +530,8 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
                      RC_NAME_TAKEN); /* the identity is a's */
     cert.fingerprint = "f2";
     cert.serial = "0b";
-    ck_assert_int_eq(db_certificate_add(a, "a", &cert), RC_OK);
-    ck_assert_int_eq(db_certificate_add(a, "nobody", &cert), RC_NOT_FOUND);
+    ck_assert_int_eq(db_certificate_add(a, "a", NULL, &cert), RC_OK);
+    ck_assert_int_eq(db_certificate_add(a, "nobody", NULL, &cert), RC_NOT_FOUND);
     ck_assert_int_eq(db_client_list(a, count_client, &seen), RC_OK);
     ck_assert_uint_eq(seen.certificates, 2);
     ck_assert_int_eq(seen.standing, 1);
@@ -545,10 +545,10 @@ START_TEST(clients_are_added_listed_revoked_and_audited)
     ck_assert_int_gt(seen.standing, 2);
     cert.fingerprint = "f3";
     cert.serial = "0c";
-    ck_assert_int_eq(db_certificate_add(a, "a", &cert),
+    ck_assert_int_eq(db_certificate_add(a, "a", NULL, &cert),
                      RC_WRONG_STATE); /* it would not let the client in */
     ck_assert_int_eq(db_client_enable(a, "a", true), RC_OK);
-    ck_assert_int_eq(db_certificate_add(a, "a", &cert), RC_OK);
+    ck_assert_int_eq(db_certificate_add(a, "a", NULL, &cert), RC_OK);
     ck_assert_int_eq(db_client_list(a, count_client, &seen), RC_OK);
     ck_assert_uint_eq(seen.certificates, 1); /* the old ones stay revoked */
     ck_assert_int_eq(db_audit_note(a, "Admin Test", NULL), RC_OK);

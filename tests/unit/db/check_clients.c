@@ -70,6 +70,13 @@ static const struct step {
     {"policy.client_enable('b', true, 'why')", DONE, "b"},
     {"policy.client_enable('b', true, '')", NO_VALUE, ""},
     {"policy.client_enable('nobody', true, 'why')", MISSING, ""},
+    {"policy.certificate_add('b', 'CN=ca', 'uri', 'urn:b2', '0b', 'b2', now(), now() + interval '1 day', 'why')", DONE,
+     ""},
+    {"policy.certificate_add('b', 'CN=ca', 'uri', 'urn:b3', '0c', 'b3', now(), now() + interval '1 day', '')", NO_VALUE,
+     ""},
+    {"policy.certificate_revoke('b', 'b2', 'why')", DONE, "b"},
+    {"policy.certificate_revoke('b', 'b2', '')", NO_VALUE, ""},
+    {"policy.certificate_revoke('b', 'b9', 'why')", MISSING, ""},
     {"policy.client_revoke('o', 'why')", DONE, "o"},
     {"policy.client_revoke('o', '')", NO_VALUE, ""},
     /* groups */
